@@ -1,0 +1,1 @@
+"""The pytest plugin and the campaign: requirements, scenarios, operator, traces, mutants, report."""

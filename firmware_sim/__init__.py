@@ -1,0 +1,1 @@
+"""What stands in for hardware and its owners: card, phone, insurer, link and reader firmware."""

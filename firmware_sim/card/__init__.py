@@ -1,0 +1,1 @@
+"""The card: its operating system and its applications."""

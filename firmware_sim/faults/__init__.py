@@ -1,0 +1,1 @@
+"""One catalogue of faults for card, link and reader."""

@@ -1,0 +1,1 @@
+"""The insurer: enrolment, keys, rights, opposition list, teleservices."""

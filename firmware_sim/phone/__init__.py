@@ -1,0 +1,1 @@
+"""The phone around the card: wallet, holder's acts, screen."""

@@ -1,0 +1,1 @@
+"""What talks to readers, real or simulated, and never knows which."""

@@ -1,0 +1,1 @@
+"""The professional's software reduced to its trust decisions: acquire, secure session, verify."""
