@@ -1,1 +1,1 @@
-"""The pytest plugin and the campaign: requirements, scenarios, operator, traces, mutants, report."""
+"""The pytest plugin and the campaign: scenarios, operator, traces, mutants, report."""

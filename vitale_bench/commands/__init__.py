@@ -1,0 +1,1 @@
+"""One module a command group; each imports what it drives only when it runs."""

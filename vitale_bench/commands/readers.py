@@ -1,0 +1,46 @@
+"""``vitale-bench readers``: which readers can be named, and whether they answer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vitale_bench import output
+
+
+def readers(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the reader URLs that `run --reader` understands, and what each needs.
+
+    Example: `vitale-bench readers`
+    """
+    from reader_drivers.urls import available_drivers
+
+    drivers = available_drivers()
+    if as_json:
+        output.print_json(
+            {
+                "readers": [
+                    {
+                        "scheme": d.scheme,
+                        "example": d.example,
+                        "description": d.description,
+                        "usable": d.usable,
+                        "needs": d.needs,
+                    }
+                    for d in drivers
+                ]
+            }
+        )
+        return
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("URL", "what it is", "state"):
+        table.add_column(heading)
+    for driver in drivers:
+        state = "[green]usable[/]" if driver.usable else f"[yellow]{driver.needs}[/]"
+        table.add_row(driver.example, driver.description, state)
+    output.console.print(table)

@@ -1,0 +1,47 @@
+"""Turns what can go wrong into one line for a person and an exit code for a program."""
+
+from __future__ import annotations
+
+import traceback
+
+from vitale_bench.exit_codes import ExitCode
+
+
+def explain(error: Exception) -> tuple[str, int]:
+    """Return the line to print ("" for none) and the exit code."""
+    import click
+    import typer
+
+    if isinstance(error, click.exceptions.Exit | typer.Exit):
+        return "", error.exit_code
+    if isinstance(error, click.exceptions.Abort | typer.Abort):
+        return "stopped", 130
+    if isinstance(error, click.ClickException):
+        error.show()
+        return "", error.exit_code
+    if isinstance(error, _refusals()):
+        return str(error), ExitCode.REFUSED
+    if isinstance(error, _bad_inputs()):
+        return str(error), ExitCode.UNUSABLE_INPUT
+    if isinstance(error, OSError):
+        return f"{error.filename or ''}: {error.strerror}".lstrip(": "), ExitCode.UNUSABLE_INPUT
+    traceback.print_exception(error)
+    return "this is a defect of vitale-bench; please report the lines above", ExitCode.INCOMPLETE
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    from firmware_sim.fund.service import FundRefusal
+    from firmware_sim.phone.phone import PhoneRefusal
+
+    return (FundRefusal, PhoneRefusal)
+
+
+def _bad_inputs() -> tuple[type[Exception], ...]:
+    from card_formats.core import FormatError
+    from firmware_sim.fund.store import FundFileError
+    from firmware_sim.phone.store import PhoneFileError
+    from reader_drivers.api import ReaderError
+    from reader_drivers.terminal.kit import KitError
+    from vitale_bench.home import HomeError
+
+    return (FormatError, FundFileError, PhoneFileError, ReaderError, KitError, HomeError)
