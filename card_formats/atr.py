@@ -181,8 +181,6 @@ class _AtrAdapter(Adapter):  # type: ignore[misc]
             group = group.group
         atr = Atr(tuple(groups), obj.historical, obj.ts == 0x3F)
         expected = self._encode(atr, context, path)
-        if obj.td != expected["td"]:
-            raise refuse("a TD byte announces no further byte", path)
         if obj.tck != expected["tck"]:
             raise refuse(f"TCK is {obj.tck:02X}, should be {expected['tck']:02X}", path)
         return atr

@@ -134,6 +134,7 @@ class Picc:
         self._levels: tuple[bytes, ...] = ()
         self._level = 1
         self._dep: IsoDepCard | None = None
+        self._cid = 0
         self._pps_allowed = False
         self.state = State.POWER_OFF
         self.starred = False
@@ -248,10 +249,11 @@ class Picc:
         self.state = State.ACTIVE
         return SAK.build(Sak(self.config.sak))
 
-    def _fall_back(self) -> None:
-        """An error in READY or ACTIVE: the card is where it was before the last request."""
+    def _fall_back(self) -> bytes | None:
+        """Say nothing; from READY or ACTIVE, go back to where the last request found the card."""
         if self.state in (State.READY, State.ACTIVE):
             self.state = State.HALT if self.starred else State.IDLE
+        return None
 
     # --- protocol, ISO/IEC 14443-4 ----------------------------------------------------------
 

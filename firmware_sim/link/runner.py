@@ -5,6 +5,7 @@ A card in its own thread lets the link ask the reader for more time while the ca
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -12,7 +13,8 @@ from collections.abc import Callable
 from firmware_sim.link.iso_dep import Mute
 from firmware_sim.seam import Card
 
-_POWER_PATIENCE = 0.5
+_ON_PATIENCE = 0.5
+_OFF_PATIENCE = 0.1
 
 
 class CardJob:
@@ -84,7 +86,7 @@ class CardRunner:
             self._thread.start()
         self.powered = True
         self.torn = False
-        historical = self._submit(self._card.power_on).result(_POWER_PATIENCE)
+        historical = self._submit(self._card.power_on).result(_ON_PATIENCE)
         if historical is None:
             raise Mute
         return historical
@@ -94,18 +96,16 @@ class CardRunner:
         return self._submit(lambda: self._card.transmit(command))
 
     def power_off(self) -> None:
-        """Power the card off if it is on. A command under way is let to end first."""
+        """Power the card off if it is on. A command under way ends first;
+        this does not wait for it longer than a moment."""
         if not self.powered:
             return
         self.powered = False
         job = self._submit(self._off)
         if self._threaded:
             self._jobs.put(None)
-        try:
-            job.result(_POWER_PATIENCE)
-        except Mute:
-            # A card that was torn away has nothing left to lose.
-            self.torn = False
+        with contextlib.suppress(Mute):  # a card already torn away has nothing left to lose
+            job.result(_OFF_PATIENCE)
 
     def _off(self) -> bytes:
         self._card.power_off()

@@ -19,6 +19,7 @@ from firmware_sim.link.picc import Picc
 
 _log = logging.getLogger(__name__)
 _BRTY = b"106A"
+_OTHER_TECHNOLOGIES = (b"106B", b"212A", b"212B", b"212F", b"424A", b"424B", b"424F")
 
 
 class UdpPicc:
@@ -104,13 +105,14 @@ class UdpPicc:
                 self.picc.field(False)
             return
         technology, _, text = datagram.partition(b" ")
+        if technology in _OTHER_TECHNOLOGIES:
+            return
         try:
             frame = binascii.unhexlify(text.strip())
         except (binascii.Error, ValueError):
-            self.malformed += 1
-            return
+            frame = b""
         if technology != _BRTY or not frame:
-            self.malformed += technology == _BRTY
+            self.malformed += 1
             return
         if peer != self._peer:
             self.picc.field(False)
