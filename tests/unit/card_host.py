@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import card_factory as factory
 from cryptography import x509
 from yubikit.core import TRANSPORT, Tlv, Version
@@ -138,3 +140,27 @@ def default_terminal(role: int = 1) -> factory.Terminal:
     if role not in _TERMINALS:
         _TERMINALS[role] = factory.pki().terminal(role)
     return _TERMINALS[role]
+
+
+def secured(host: Host, ins: int, p1: int, p2: int, data: bytes | None = None) -> bytearray:
+    """The next secured command of the host, as it would send it, but not sent."""
+    state = host.protocol._processor.state
+    body = b"" if data is None else state.encrypt(data)
+    if data is None:
+        state._enc_counter += 1
+    header = bytes([0x04, ins, p1, p2, len(body) + 8])
+    return bytearray(header + body + state.mac(header + body) + b"\x00")
+
+
+def answer(host: Host, command: bytes) -> Any:
+    """The response in the clear; whether it was protected."""
+    state = host.protocol._processor.state
+    raw = host.card.transmit(bytes(command))
+    data, sw = raw[:-2], int.from_bytes(raw[-2:], "big")
+    while sw >> 8 == 0x61:
+        raw = host.card.transmit(bytes.fromhex("00C0000000"))
+        data, sw = data + raw[:-2], int.from_bytes(raw[-2:], "big")
+    if not data:
+        return b"", sw, False
+    body = state.unmac(data, sw)
+    return (state.decrypt(body) if body else b""), sw, True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import card_probes_wire  # noqa: F401 - fills PROBES
 import pytest
 from card_factory import Bench
 from card_probes import PROBES

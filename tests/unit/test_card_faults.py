@@ -6,6 +6,7 @@ import functools
 import re
 from typing import Any
 
+import card_probes_wire  # noqa: F401 - fills PROBES
 import pytest
 from card_factory import Bench
 from card_probes import PROBES, ask

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from card_factory import Bench
-from card_host import Host, default_terminal
-from card_probes import answer, opened, request, secured, verified
+from card_host import Host, answer, default_terminal, secured
+from card_probes import opened, verified
+from card_probes_wire import request
 from cryptography.hazmat.primitives.serialization import Encoding
 from yubikit.core import BadResponseError
 from yubikit.core.smartcard.scp import KeyRef, Scp11KeyParams, ScpKid, ScpState
