@@ -147,3 +147,13 @@ def open_device(url: str) -> Device:
     check_reader_url(url)
     return VirtualDevice() if url == "virtual:" else UdpDevice()
 
+
+
+def features_of(url: str) -> frozenset[str]:
+    """What the device behind a reader URL offers, without opening it.
+
+    Raises:
+        ReaderUrlError: see :func:`check_reader_url`.
+    """
+    check_reader_url(url)
+    return VirtualDevice.features if url == "virtual:" else UdpDevice.features
