@@ -288,15 +288,18 @@ class Bench:
             raise Failure("verdict of the terminal", "accepted", describe(verdict))
 
     def expect_raises(
-        self, error: type[Exception], act: Callable[[], object], what: str
+        self,
+        error: type[Exception] | tuple[type[Exception], ...],
+        act: Callable[[], object],
+        what: str,
     ) -> Exception:
-        """Fail unless ``act`` raises this error; returns it."""
+        """Fail unless ``act`` raises (one of) these errors; returns it."""
         try:
             outcome = act()
         except error as caught:
             self.trace.event(f"{what}: {caught}")
             return caught
-        raise Failure(what, f"refused ({error.__name__})", f"done: {_text(outcome)[:60]}")
+        raise Failure(what, "a refusal", f"done: {_text(outcome)[:60]}")
 
 
 def describe(verdict: Verdict) -> str:

@@ -94,6 +94,13 @@ class SecureSession:
         """No error has ended the session yet, as far as the terminal knows."""
         return self._dead is None
 
+    def protect(self, command: CommandApdu) -> CommandApdu:
+        """The secured command for this plain one, next in the session; it is not sent.
+
+        For tests that look at, damage or hold back what goes over the link.
+        """
+        return self._messaging.wrap(command, self.channel)
+
     def transmit(self, command: CommandApdu) -> ResponseApdu:
         """Send one plain command through the session, return the plain answer.
 
@@ -105,7 +112,7 @@ class SecureSession:
             raise SecureSessionError(
                 f"the secure session is over ({self._dead}): authenticate anew"
             )
-        wire = self._messaging.wrap(command, self.channel)
+        wire = self.protect(command)
         try:
             response = self._messaging.unwrap(self.channel.transmit(wire))
         except (ReaderError, SecureSessionError) as error:
