@@ -118,6 +118,7 @@ PCSC_TLV_PROPERTIES: WireFormat[list[PropertyEntry]] = WireFormat(
             frozenset({0, 4}),
         ),
     ],
+    open_ended=True,
 )
 
 

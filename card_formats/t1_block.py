@@ -180,9 +180,9 @@ T1_BLOCK_CRC: WireFormat[T1Block] = WireFormat(
     "ISO/IEC 7816-3:2006 11.3, cyclic redundancy code",
     _BlockAdapter(Int16ub, crc),
     [
-        Vector("00C000" + f"{crc(bytes.fromhex('00C000')):04X}", T1Supervisory(0), "S(RESYNCH)"),
+        Vector("00C0000C66", T1Supervisory(0), "S(RESYNCH)"),
         Vector(
-            "0040029000" + f"{crc(bytes.fromhex('0040029000')):04X}",
+            "00400290007525",
             T1Information(1, b"\x90\x00"),
             "I(1,0)",
         ),

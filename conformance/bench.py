@@ -93,6 +93,11 @@ class Bench:
         """Epoch seconds on the bench's clock."""
         return int(self.clock())
 
+    @property
+    def today(self) -> datetime.date:
+        """The day on the bench's clock, UTC."""
+        return datetime.datetime.fromtimestamp(self.clock(), datetime.UTC).date()
+
     def advance(self, seconds: float) -> None:
         """Let time pass, for card, phone, fund and terminal alike."""
         self.clock.now += seconds

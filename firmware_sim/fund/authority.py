@@ -51,9 +51,12 @@ class FundKeys:
         def key() -> ec.EllipticCurvePrivateKey:
             return pki.private_key(pki.new_scalar(random_bytes))
 
-        root = Issuer.self_signed("ecv-sim TEST fund root", key(), bounds, random_bytes)
+        def top(name: str) -> Issuer:
+            return Issuer.self_signed(pki.common_name(name), key(), bounds, random_bytes)
+
+        root = top("ecv-sim TEST fund root")
         issuing = root.authority("ecv-sim TEST fund issuing", key(), bounds)
-        terminal = Issuer.self_signed("ecv-sim TEST terminal CA", key(), bounds, random_bytes)
+        terminal = top("ecv-sim TEST terminal CA")
         data, opposition = key(), key()
         kept = {
             "root": (root.certificate, root.key),

@@ -123,15 +123,17 @@ class Kits:
         genuine = self._keys.terminal_ca
         if order.flaw is KitFlaw.SELF_SIGNED:
             # Its own name as issuer, its own key: what a stranger with openssl makes first.
-            name = f"TEST terminal of {order.professional}"
-            return pki.Issuer.self_signed(name, key, order.bounds, self._random_bytes)
+            subject = pki.terminal_name(order.professional)
+            return pki.Issuer.self_signed(subject, key, order.bounds, self._random_bytes)
         if order.flaw is KitFlaw.FOREIGN_CA:
+            # The right name over another key: only the signature tells.
+            subject = genuine.certificate.subject
             return pki.Issuer.self_signed(
-                "another terminal CA", self._new_key(), order.bounds, self._random_bytes
+                subject, self._new_key(), order.bounds, self._random_bytes
             )
         if order.flaw is KitFlaw.BAD_SIGNATURE:
-            # The right issuer's name over another's signature.
-            return pki.Issuer(genuine.certificate, self._new_key(), self._random_bytes)
+            # Names the right issuer and its key, over another's signature.
+            return _Impostor(genuine, self._new_key(), self._random_bytes)
         return genuine
 
     def _intermediate(self, issuer: pki.Issuer, number: int, order: _Order) -> pki.Issuer:

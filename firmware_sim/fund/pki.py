@@ -178,10 +178,10 @@ class Issuer:
 
     @classmethod
     def self_signed(
-        cls, name: str, key: ec.EllipticCurvePrivateKey, bounds: Bounds, random: RandomBytes
+        cls, subject: x509.Name, key: ec.EllipticCurvePrivateKey, bounds: Bounds, random: RandomBytes
     ) -> Issuer:
         """A new root."""
-        subject, public = common_name(name), key.public_key()
+        public = key.public_key()
         builder = (
             _builder(subject, subject, public, bounds, _serial_number(random))
             .add_extension(_AUTHORITY, critical=True)

@@ -64,6 +64,7 @@ class IsoDepPcd:
         Raises:
             CardSilent, CardBroke
         """
+        self._surplus, self._chained = b"", False
         parts = [data[i : i + self._room] for i in range(0, len(data), self._room)] or [b""]
         for index, part in enumerate(parts):
             chained = more or index < len(parts) - 1
