@@ -20,7 +20,7 @@ MAX_VERSION = {QrForm.ONLINE: 10, QrForm.SEALED: 17, QrForm.CLEAR: 17}
 
 
 def _longest_name(bench: Bench) -> Phone:
-    return bench.phone("longue")
+    return bench.phone("maximilien")
 
 
 @purpose(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 from card_formats.apdu import COMMAND_APDU, RESPONSE_APDU, CommandApdu, ResponseApdu
 from card_formats.core import FormatError
@@ -67,9 +67,7 @@ def t0_apdu(transceive: Transceive, command: bytes) -> Exchange:
         return RESPONSE_APDU.build(ResponseApdu(b"", SW.WRONG_LENGTH))
     response = RESPONSE_APDU.parse((yield from t0_exchange(transceive, T0_COMMAND.build(tpdu))))
     if response.sw1 == 0x6C and apdu.le is not None and not apdu.data:
-        again = T0Command(apdu.cla, apdu.ins, apdu.p1, apdu.p2, min(response.sw2, apdu.le & 0xFF))
-        if not again.p3:
-            again = T0Command(apdu.cla, apdu.ins, apdu.p1, apdu.p2, response.sw2)
+        again = T0Command(apdu.cla, apdu.ins, apdu.p1, apdu.p2, response.sw2)
         raw = yield from t0_exchange(transceive, T0_COMMAND.build(again))
         response = RESPONSE_APDU.parse(raw)
     data = response.data
@@ -109,7 +107,7 @@ class T1Host:
         """One APDU.
 
         Raises:
-            Mute: the card stopped answering, also after a resynchronisation.
+            Mute: the card stopped answering, also when asked again.
             ProtocolFault: it keeps answering nonsense.
         """
         if not self._announced:
@@ -133,7 +131,7 @@ class T1Host:
             answer = yield from self._exchange(T1Receive(self._awaited))
         raise ProtocolFault
 
-    def _exchange(self, block: T1Block) -> Generator_:
+    def _exchange(self, block: T1Block) -> Generator[int, None, T1Block]:
         """Send a block until an acceptable answer comes; waiting times are granted."""
         sent = block
         trouble = 0
