@@ -147,7 +147,7 @@ class Bench:
     ) -> tuple[Phone, Phone, DelegationGrant]:
         """Delegator, delegate and their grant; the delegate's phone holds the card as entry 2."""
         delegator = self.phone()
-        delegate = self.phone("gaston")
+        delegate = self.phone("karim")
         begin = self.now + int(starts_in)
         grant = delegator.delegate(
             delegate.serial, begin, begin + int(days * DAY), roles=tuple(roles)

@@ -72,7 +72,7 @@ def tp_delegation_001(bench: Bench) -> None:
     requirements=["REQ-DELEGATION-02"],
 )
 def tp_delegation_002(bench: Bench) -> None:
-    phone, other = bench.phone(), bench.phone("gaston")
+    phone, other = bench.phone(), bench.phone("karim")
     _fund_refuses(bench, "too_long", phone, other.serial, 31)
     grant = phone.delegate(other.serial, bench.now, bench.now + 30 * DAY)
     bench.expect_equal(grant.valid_until - grant.valid_from, 30 * DAY, "span of the grant")
@@ -238,7 +238,7 @@ def tp_delegation_011(bench: Bench) -> None:
 )
 def tp_delegation_012(bench: Bench) -> None:
     delegator = bench.phone(code="97531864")
-    delegate = bench.phone("gaston")
+    delegate = bench.phone("karim")
     delegator.delegate(delegate.serial, bench.now, bench.now + DAY)
     delegate.update()
     verdict = bench.acquire(
@@ -292,7 +292,7 @@ def tp_delegation_015(bench: Bench) -> None:
     requirements=["REQ-DELEGATION-09"],
 )
 def tp_delegation_016(bench: Bench) -> None:
-    phone, other = bench.phone(), bench.phone("gaston")
+    phone, other = bench.phone(), bench.phone("karim")
     bench.fund.suspend(phone.serial)
     _fund_refuses(bench, "covered_card_opposed", phone, other.serial, 7)
 
