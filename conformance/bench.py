@@ -16,6 +16,7 @@ reach its purpose raises ``Inconclusive``.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import random
 from collections.abc import Callable, Iterable, Sequence
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from card_formats.apdu import CommandApdu, ResponseApdu
 from card_formats.profile_ecv_sim_1 import Marker, Role
 from card_formats.status_words import meaning
+from conformance.fund_link import FundResolver
 from conformance.link import Link, Secure
 from conformance.readers import Device
 from conformance.trace import Trace, TracingReader
@@ -32,6 +34,7 @@ from firmware_sim.faults.catalogue import Fault
 from firmware_sim.fund.service import Fund
 from firmware_sim.phone.phone import Phone
 from firmware_sim.phone.store import MemoryStore
+from reader_drivers.terminal.errors import OppositionError
 from reader_drivers.terminal.kit import TerminalKit
 from reader_drivers.terminal.opposition import OppositionStore
 from reader_drivers.terminal.replay import ReplayStore
@@ -192,15 +195,17 @@ class Bench:
         kit = self.kit(role)
         store: OppositionStore | None = None
         if opposition != b"":
-            store = OppositionStore(kit, clock=self.clock)
-            store.load(opposition or self.fund.opposition_list())
+            store = OppositionStore(kit.trust, self.clock)
+            # A list that is refused leaves the terminal without a trusted one: its verdict says so.
+            with contextlib.suppress(OppositionError):
+                store.load(opposition or self.fund.opposition_list())
         return Terminal(
             kit,
             clock=self.clock,
             opposition=store,
             replay=ReplayStore(),
             mode=mode,
-            resolver=self.fund if online else None,
+            resolver=FundResolver(self.fund) if online else None,
             random_bytes=self.random_bytes,
         )
 

@@ -12,7 +12,7 @@ import importlib.util
 import re
 from typing import cast
 
-from reader_drivers.api import CardReader, ReaderUnavailable, ReaderUrlError
+from reader_drivers.api import CardReader, CodeReader, ReaderUnavailable, ReaderUrlError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,9 +28,10 @@ class ReaderUrl:
 
 @dataclasses.dataclass(frozen=True)
 class Driver:
-    """A driver of card readers.
+    """A driver of card readers, or of code readers.
 
     Attributes:
+        reads: ``"cards"`` or ``"codes"``.
         scheme: what its URLs start with.
         factory: ``"module:function"``; the function takes the path and returns a reader.
         summary: what it drives.
@@ -45,6 +46,7 @@ class Driver:
     example: str
     needs: str = ""
     install: str = ""
+    reads: str = "cards"
 
     @property
     def available(self) -> bool:
@@ -86,21 +88,37 @@ def parse_url(url: str) -> ReaderUrl:
 
 
 def open_reader(url: str) -> CardReader:
-    """Open the reader a URL names.
+    """Open the card reader a URL names.
 
     Raises:
         ReaderUrlError: the URL names none.
         ReaderUnavailable: its library is not installed or the device is not there.
     """
+    return cast(CardReader, _open(url, "cards"))
+
+
+def open_code_reader(url: str) -> CodeReader:
+    """Open the reader of 2D codes a URL names.
+
+    Raises:
+        ReaderUrlError: the URL names none.
+        ReaderUnavailable: its library is not installed or the device is not there.
+    """
+    return cast(CodeReader, _open(url, "codes"))
+
+
+def _open(url: str, reads: str) -> object:
     parsed = parse_url(url)
     driver = _DRIVERS[parsed.scheme]
+    if driver.reads != reads:
+        raise ReaderUrlError(f"{url!r} reads {driver.reads}, not {reads}")
     module_name, _, function = driver.factory.partition(":")
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
         hint = f": {driver.install}" if driver.install else ""
         raise ReaderUnavailable(f"the {driver.scheme} driver is missing ({error}){hint}") from None
-    return cast(CardReader, getattr(module, function)(parsed.path))
+    return getattr(module, function)(parsed.path)
 
 
 def _check_nfc(url: str, path: str) -> None:
@@ -130,21 +148,12 @@ register(
 )
 register(
     Driver(
-        "pcsc",
-        "reader_drivers.pcsc:open_url",
-        "readers known to the PC/SC service",
-        "pcsc:READER NAME",
-        "smartcard",
-        "pip install pyscard, and on Debian or Ubuntu apt install pcscd libccid",
-    )
-)
-register(
-    Driver(
-        "ccid",
-        "reader_drivers.ccid_usb:open_url",
-        "USB CCID readers without the PC/SC service",
-        "ccid:usb:0f14:003b",
-        "usb",
-        "pip install pyusb",
+        "camera",
+        "reader_drivers.camera:open_url",
+        "2D codes in a picture, or in the pictures of a directory",
+        "camera:IMAGE",
+        "zxingcpp",
+        "pip install zxing-cpp",
+        reads="codes",
     )
 )

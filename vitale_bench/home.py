@@ -83,9 +83,10 @@ class Home:
 
     def terminal(self, fund: Fund) -> Terminal:
         """The saved terminal, with the fund's opposition list of this moment."""
+        from conformance.fund_link import FundResolver
         from reader_drivers.terminal.kit import TerminalKit
         from reader_drivers.terminal.opposition import OppositionStore
-        from reader_drivers.terminal.replay import FileReplayStore
+        from reader_drivers.terminal.replay import ReplayStore
         from reader_drivers.terminal.terminal import Terminal
 
         folder = self.root / "terminal"
@@ -97,14 +98,14 @@ class Home:
             kit_path.write_text(json.dumps(fund.terminal_kit(PROFESSIONAL, Role.PHARMACIST)))
             kit_path.chmod(0o600)
         kit = TerminalKit.from_json(kit_path)
-        opposition = OppositionStore(kit, clock=time.time)
+        opposition = OppositionStore(kit.trust, time.time)
         opposition.load(fund.opposition_list())
         return Terminal(
             kit,
             clock=time.time,
             opposition=opposition,
-            replay=FileReplayStore(folder / "replay.json"),
-            resolver=fund,
+            replay=ReplayStore(folder / "replay.json"),
+            resolver=FundResolver(fund),
         )
 
     def _make(self, folder: Path) -> None:

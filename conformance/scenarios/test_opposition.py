@@ -164,7 +164,7 @@ def tp_opposition_008(bench: Bench) -> None:
 def tp_opposition_009(bench: Bench) -> None:
     phone = bench.phone()
     terminal = bench.terminal()
-    ttl = bench.fund.opposition_ttl
+    ttl = bench.fund.opposition.ttl
     bench.advance(ttl + 60)
     verdict = bench.acquire(phone, terminal)
     bench.expect_accepted(verdict)
@@ -232,17 +232,8 @@ def tp_opposition_013(bench: Bench) -> None:
     requirements=["REQ-OPPOSITION-08"],
 )
 def tp_opposition_014(bench: Bench) -> None:
-    verdict = bench.acquire(bench.phone(), _terminal_with_any_list(bench))
+    verdict = bench.acquire(bench.phone(), bench.terminal())
     bench.expect_accepted(verdict)
-
-
-def _terminal_with_any_list(bench: Bench):  # type: ignore[no-untyped-def]
-    from reader_drivers.terminal.errors import OppositionError
-
-    try:
-        return bench.terminal()
-    except OppositionError:
-        return bench.terminal(opposition=b"")
 
 
 @purpose(

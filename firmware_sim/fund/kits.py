@@ -126,14 +126,13 @@ class Kits:
             subject = pki.terminal_name(order.professional)
             return pki.Issuer.self_signed(subject, key, order.bounds, self._random_bytes)
         if order.flaw is KitFlaw.FOREIGN_CA:
-            # The right name over another key: only the signature tells.
-            subject = genuine.certificate.subject
+            subject = pki.common_name("another TEST terminal CA")
             return pki.Issuer.self_signed(
                 subject, self._new_key(), order.bounds, self._random_bytes
             )
         if order.flaw is KitFlaw.BAD_SIGNATURE:
-            # Names the right issuer and its key, over another's signature.
-            return _Impostor(genuine, self._new_key(), self._random_bytes)
+            # The right issuer's name, another's signature.
+            return pki.Issuer(genuine.certificate, self._new_key(), self._random_bytes)
         return genuine
 
     def _intermediate(self, issuer: pki.Issuer, number: int, order: _Order) -> pki.Issuer:

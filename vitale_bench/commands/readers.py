@@ -25,10 +25,11 @@ def readers(
                 "readers": [
                     {
                         "scheme": d.scheme,
+                        "reads": d.reads,
                         "example": d.example,
-                        "description": d.description,
-                        "usable": d.usable,
-                        "needs": d.needs,
+                        "summary": d.summary,
+                        "available": d.available,
+                        "install": d.install,
                     }
                     for d in drivers
                 ]
@@ -38,9 +39,9 @@ def readers(
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for heading in ("URL", "what it is", "state"):
+    for heading in ("URL", "what it is", "driver"):
         table.add_column(heading)
     for driver in drivers:
-        state = "[green]usable[/]" if driver.usable else f"[yellow]{driver.needs}[/]"
-        table.add_row(driver.example, driver.description, state)
+        state = "[green]available[/]" if driver.available else f"[yellow]{driver.install}[/]"
+        table.add_row(driver.example, driver.summary, state)
     output.console.print(table)
