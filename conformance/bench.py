@@ -22,6 +22,9 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from firmware_sim.phone.phone import Phone
+from firmware_sim.phone.store import MemoryStore
+
 from card_formats.apdu import CommandApdu, ResponseApdu
 from card_formats.profile_ecv_sim_1 import Marker, Role
 from card_formats.status_words import meaning
@@ -32,8 +35,6 @@ from conformance.trace import Trace, TracingReader
 from conformance.verdicts import Failure, Inconclusive
 from firmware_sim.faults.catalogue import Fault
 from firmware_sim.fund.service import Fund
-from firmware_sim.phone.phone import Phone
-from firmware_sim.phone.store import MemoryStore
 from reader_drivers.terminal.errors import OppositionError
 from reader_drivers.terminal.kit import TerminalKit
 from reader_drivers.terminal.opposition import OppositionStore

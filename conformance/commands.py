@@ -21,9 +21,7 @@ def select_aid(aid: bytes = ECV_SIM_1.aid, p2: int = 0x00, *, le: int | None = A
     return CommandApdu(0x00, 0xA4, 0x04, p2, aid, le)
 
 
-def select_file(
-    *fids: int, p1: int = 0x00, p2: int = 0x00, le: int | None = ALL
-) -> CommandApdu:
+def select_file(*fids: int, p1: int = 0x00, p2: int = 0x00, le: int | None = ALL) -> CommandApdu:
     """SELECT by file identifier (p1 00, 01, 02) or by path (p1 09, two ids or more)."""
     return CommandApdu(0x00, 0xA4, p1, p2, b"".join(f.to_bytes(2, "big") for f in fids), le)
 
@@ -86,9 +84,7 @@ def read_binary(offset: int = 0, le: int | None = ALL) -> CommandApdu:
 
 def read_odd(fid: int, offset: int = 0, le: int | None = ALL) -> CommandApdu:
     """READ BINARY with odd INS; ``fid`` 0000 is the current file."""
-    return CommandApdu(
-        0x00, 0xB1, fid >> 8, fid & 0xFF, DISCRETIONARY_OFFSET.build(offset), le
-    )
+    return CommandApdu(0x00, 0xB1, fid >> 8, fid & 0xFF, DISCRETIONARY_OFFSET.build(offset), le)
 
 
 def presence(challenge: bytes = b"\x5a" * 16, entry: int = 1) -> CommandApdu:

@@ -69,7 +69,8 @@ def _selected(command: bytes) -> str:
         fid = int.from_bytes(data, "big")
         if Fid.ENTRY_BASE < fid <= Fid.ENTRY_BASE + 0xFF:
             return f" entry {fid - Fid.ENTRY_BASE}"
-        return f" EF.{Fid(fid).name}" if fid in Fid else f" {fid:04X}"
+        name = next((known.name for known in Fid if known == fid), "")
+        return f" EF.{name}" if name else f" {fid:04X}"
     return f" {data.hex().upper()}" if data else ""
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from conformance.bench import Bench
 from conformance.purposes import Purpose, purpose_of, sort_key
-from conformance.readers import Device, check_reader_url, open_device
+from conformance.readers import Device, check_reader_url, features_of, open_device
 from conformance.results import CampaignResult, NotApplicable, PurposeResult, ReaderInfo
 from conformance.verdicts import Judgement, Verdict, judge
 from reader_drivers.api import ReaderError
@@ -85,7 +85,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     campaign = config.stash[CAMPAIGN]
     if not any(_purpose(item) for item in items):
         return
-    features = _features(campaign)
+    features = {url: features_of(url) for url in campaign.readers}
     kept: list[pytest.Item] = []
     dropped: list[pytest.Item] = []
     for item in items:
@@ -97,25 +97,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         else:
             kept.append(item)
     order = {url: number for number, url in enumerate(campaign.readers)}
-    kept.sort(
-        key=lambda item: (
-            (order[_reader(item)], *sort_key(purpose))
-            if (purpose := _purpose(item))
-            else (-1, 0, "")
-        )
-    )
-    items[:] = kept
+
+    def place(item: pytest.Item) -> tuple[int, int, str]:
+        purpose = _purpose(item)
+        return (order[_reader(item)], *sort_key(purpose)) if purpose else (-1, 0, "")
+
+    items[:] = sorted(kept, key=place)
     if dropped:
         config.hook.pytest_deselected(items=dropped)
-    campaign.result.expected = sum(1 for item in kept if _purpose(item))
+    campaign.result.expected = sum(_purpose(item) is not None for item in kept)
     if campaign.listener:
         campaign.listener.planned(campaign.result.expected)
-
-
-def _features(campaign: Campaign) -> dict[str, frozenset[str]]:
-    from conformance.readers import features_of
-
-    return {url: features_of(url) for url in campaign.readers}
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -148,7 +148,6 @@ def open_device(url: str) -> Device:
     return VirtualDevice() if url == "virtual:" else UdpDevice()
 
 
-
 def features_of(url: str) -> frozenset[str]:
     """What the device behind a reader URL offers, without opening it.
 

@@ -30,18 +30,20 @@ def explain(error: Exception) -> tuple[str, int]:
 
 
 def _refusals() -> tuple[type[Exception], ...]:
-    from firmware_sim.fund.service import FundRefusal
     from firmware_sim.phone.phone import PhoneRefusal
+
+    from firmware_sim.fund.errors import FundRefusal
 
     return (FundRefusal, PhoneRefusal)
 
 
 def _bad_inputs() -> tuple[type[Exception], ...]:
-    from card_formats.core import FormatError
-    from firmware_sim.fund.store import FundFileError
     from firmware_sim.phone.store import PhoneFileError
+
+    from card_formats.core import FormatError
+    from firmware_sim.fund.errors import FundFileError
     from reader_drivers.api import ReaderError
-    from reader_drivers.terminal.kit import KitError
+    from reader_drivers.terminal.errors import TerminalError
     from vitale_bench.home import HomeError
 
-    return (FormatError, FundFileError, PhoneFileError, ReaderError, KitError, HomeError)
+    return (FormatError, FundFileError, PhoneFileError, ReaderError, TerminalError, HomeError)

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from firmware_sim.fund.service import Fund
     from firmware_sim.phone.phone import Phone
+
+    from firmware_sim.fund.service import Fund
     from reader_drivers.terminal.terminal import Terminal
 
 PROFESSIONAL = "10001234567"

@@ -189,9 +189,7 @@ def _certificate_links(bench: Bench) -> tuple[bytes, bytes]:
 
 
 def _link_of_chain(data: bytes, *, last: bool) -> CommandApdu:
-    return CommandApdu(
-        0x80 if last else 0x90, 0x2A, ECV_SIM_1.key_version, ECV_SIM_1.kid_ca, data
-    )
+    return CommandApdu(0x80 if last else 0x90, 0x2A, ECV_SIM_1.key_version, ECV_SIM_1.kid_ca, data)
 
 
 @purpose(

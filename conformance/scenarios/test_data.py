@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 
+from firmware_sim.phone.phone import Phone
+
 from card_formats.ber_tlv import decode
 from card_formats.core import FormatError
 from card_formats.data_objects import COVER, IDENTITY, RIGHTS, USAGE, UsageKind
@@ -15,7 +17,6 @@ from conformance import commands
 from conformance.bench import CODE, START, Bench, Secure
 from conformance.purposes import purpose
 from conformance.verdicts import Failure, Inconclusive
-from firmware_sim.phone.phone import Phone
 from reader_drivers.terminal.verdict import Reason
 
 IDENTITY_TAGS = [0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x93, 0x94, 0x95, 0x96, 0x97]
@@ -23,9 +24,7 @@ OFFSET = 16
 
 
 def _in_entry(bench: Bench, phone: Phone | None = None, role: Role = Role.PHARMACIST) -> Secure:
-    return (
-        bench.tap(phone or bench.phone()).secure(role).enter_code(CODE).select_entry(1)
-    )
+    return bench.tap(phone or bench.phone()).secure(role).enter_code(CODE).select_entry(1)
 
 
 def _read(bench: Bench, secure: Secure, fid: Fid) -> bytes:

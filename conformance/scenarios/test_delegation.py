@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 
+from firmware_sim.phone.phone import Phone, PhoneRefusal
+
 from card_formats.data_objects import IDENTITY
 from card_formats.presence_token import PRESENCE_TOKEN
 from card_formats.profile_ecv_sim_1 import EntryKind, RefusalReason, Role
@@ -15,7 +17,6 @@ from conformance import commands
 from conformance.bench import CODE, DAY, Bench, Secure
 from conformance.purposes import purpose
 from firmware_sim.fund.service import FundRefusal
-from firmware_sim.phone.phone import Phone, PhoneRefusal
 from reader_drivers.terminal.verdict import Reason
 
 WEEK = "a card delegated for a week"
@@ -356,5 +357,3 @@ def tp_delegation_020(bench: Bench) -> None:
     bench.expect_raises(
         PhoneRefusal, lambda: delegate.show_qr(CODE, entry=entry), "QR code after the grant"
     )
-
-

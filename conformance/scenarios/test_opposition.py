@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from firmware_sim.phone.phone import Phone, PhoneRefusal
+
 from card_formats.profile_ecv_sim_1 import Fid, LifeCycle
 from card_formats.qr_token import QrForm
 from card_formats.selection import CARD_STATUS
@@ -10,7 +12,6 @@ from conformance import commands
 from conformance.bench import CODE, DAY, Bench
 from conformance.purposes import purpose
 from conformance.verdicts import Inconclusive
-from firmware_sim.phone.phone import Phone, PhoneRefusal
 from reader_drivers.terminal.verdict import Reason
 
 OPPOSED = "card reported lost; the phone knows"

@@ -6,12 +6,13 @@ import dataclasses
 import tempfile
 from pathlib import Path
 
+from firmware_sim.phone.phone import Phone, PhoneRefusal
+
 from card_formats.nir import INS_MATRICULE
 from card_formats.qr_token import QR_TOKEN, QrForm, QrToken, from_text, to_text
 from conformance.bench import CODE, WRONG_CODE, Bench
 from conformance.purposes import purpose
 from firmware_sim.phone import qr_image
-from firmware_sim.phone.phone import Phone, PhoneRefusal
 from reader_drivers.terminal.verdict import Reason
 from reader_drivers.urls import open_code_reader
 

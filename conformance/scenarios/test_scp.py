@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
+from firmware_sim.phone.phone import Phone
 
 from card_formats.apdu import CommandApdu, ResponseApdu
 from card_formats.profile_ecv_sim_1 import ECV_SIM_1, Fid, KeyPurpose
@@ -16,7 +17,6 @@ from conformance.bench import CODE, Bench, Link, Secure
 from conformance.purposes import purpose
 from conformance.verdicts import Failure, Inconclusive
 from firmware_sim.fund.kits import KitFlaw
-from firmware_sim.phone.phone import Phone
 from reader_drivers.terminal.errors import SecureSessionError, TrustError
 
 
@@ -399,9 +399,7 @@ def tp_scp_025(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     chain = handshake.certificates(link)
     try:
-        bench.kit().trust.check(
-            chain[-1], KeyPurpose.CARD_AGREEMENT, bench.clock(), chain[:-1]
-        )
+        bench.kit().trust.check(chain[-1], KeyPurpose.CARD_AGREEMENT, bench.clock(), chain[:-1])
     except TrustError as error:
         raise Failure("chain in BF21", "a path to the fund's root", str(error)) from error
     for kid, kvn in ((0x12, 0x01), (0x11, 0x02)):

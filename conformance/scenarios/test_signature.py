@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from firmware_sim.phone.phone import Phone
+
 from card_formats.presence_token import PRESENCE_TOKEN, PresenceToken
 from card_formats.profile_ecv_sim_1 import SFI, Fid, Role
 from card_formats.status_words import SW
@@ -9,7 +11,6 @@ from conformance import commands
 from conformance.bench import CODE, PROFESSIONAL, Bench, Secure
 from conformance.purposes import purpose
 from conformance.verdicts import Inconclusive
-from firmware_sim.phone.phone import Phone
 from reader_drivers.terminal.verdict import Reason
 
 CHALLENGE = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
@@ -178,9 +179,7 @@ def tp_signature_011(bench: Bench) -> None:
     verdict = bench.acquire(phone, bench.terminal())
     bench.expect_accepted(verdict)
     bench.expect_equal(verdict.serial, phone.serial, "serial of the card")
-    bench.expect_true(
-        verdict.presence_token is not None, "presence token", "verified", "none"
-    )
+    bench.expect_true(verdict.presence_token is not None, "presence token", "verified", "none")
 
 
 @purpose(

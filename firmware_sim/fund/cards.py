@@ -53,9 +53,10 @@ class Cards:
 
     # --- people ---
 
-    def add_people(self, people: Iterable[Person]) -> None:
+    @staticmethod
+    def add_people(store: FundStore, people: Iterable[Person]) -> None:
         """Put people into the register of a new fund."""
-        self._store.execute_many(
+        store.execute_many(
             "INSERT INTO people (key, document) VALUES (?, ?)",
             [(person.key, json.dumps(to_json(person))) for person in people],
         )

@@ -156,7 +156,13 @@ class Tap:
             self._stop(Reason.NOT_AN_E_CARTE, f"the answer to SELECT is no e-carte's: {error}")
         if information.aid != self.context.profile.aid:
             self._stop(Reason.NOT_AN_E_CARTE, f"application {information.aid.hex()} answers")
-        for known in {state, information.proprietary.state}:
+        version = information.proprietary.version
+        if version.major != self.context.profile.version[0]:
+            self._stop(
+                Reason.NOT_AN_E_CARTE,
+                f"version {version.major}.{version.minor} of the profile is not known here",
+            )
+        for known in (state, information.proprietary.state):
             self._judge_life_cycle(known)
         return information
 

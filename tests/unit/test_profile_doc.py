@@ -7,8 +7,9 @@ import pkgutil
 import re
 from pathlib import Path
 
-import card_formats
 import pytest
+
+import card_formats
 from card_formats.core import FORMATS
 from card_formats.profile_ecv_sim_1 import (
     ECV_SIM_1,
@@ -53,13 +54,19 @@ def test_the_table_of_files_has_the_fid_and_sfi_of_the_code(fid: Fid) -> None:
     "sentence",
     [
         " ".join(f"{byte:02X}" for byte in ECV_SIM_1.aid),
-        f"key version {ECV_SIM_1.key_version:02X}; KID {ECV_SIM_1.kid_scp11a:02X} (SCP11a), "
-        f"{ECV_SIM_1.kid_scp11b:02X} (SCP11b)",
+        (
+            f"key version {ECV_SIM_1.key_version:02X}; KID {ECV_SIM_1.kid_scp11a:02X} (SCP11a), "
+            f"{ECV_SIM_1.kid_scp11b:02X} (SCP11b)"
+        ),
         f"version 01, KID {ECV_SIM_1.kid_ca:02X}",
-        f"{ECV_SIM_1.code_min_digits} to {ECV_SIM_1.code_max_digits} digits, "
-        f"{ECV_SIM_1.code_default_digits} by default, {ECV_SIM_1.code_tries} tries",
-        f"Unblocking code: {ECV_SIM_1.unblock_digits} digits, from the fund, "
-        f"{ECV_SIM_1.unblock_uses} uses",
+        (
+            f"{ECV_SIM_1.code_min_digits} to {ECV_SIM_1.code_max_digits} digits, "
+            f"{ECV_SIM_1.code_default_digits} by default, {ECV_SIM_1.code_tries} tries"
+        ),
+        (
+            f"Unblocking code: {ECV_SIM_1.unblock_digits} digits, from the fund, "
+            f"{ECV_SIM_1.unblock_uses} uses"
+        ),
         f"begins within {ECV_SIM_1.phone_code_validity} s",
         f"{ECV_SIM_1.session_idle} s without a command",
         f"at most {ECV_SIM_1.grant_max_days} × 86,400 s apart",

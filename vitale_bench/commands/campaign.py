@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -112,9 +113,7 @@ class _MutantProgress(_Live):
     """Number and name of the mutant."""
 
     def __call__(self, result: MutantResult, number: int, total: int) -> None:
-        self.progress.update(
-            self.task, total=total, completed=number, description=result.fault.id
-        )
+        self.progress.update(self.task, total=total, completed=number, description=result.fault.id)
 
 
 def _plain(text: str) -> str:
@@ -135,11 +134,8 @@ def _print_campaign(result: CampaignResult, out: Path) -> None:
     for url in readers:
         table.add_column(url, justify="right")
     for family, row in matrix(result.results).items():
-        cells = [row.get(url, {}) for url in readers]
-        table.add_row(
-            family,
-            *(f"{cell.get(Verdict.PASS, 0)}/{sum(cell.values())}" for cell in cells),
-        )
+        cells = [row.get(url, Counter()) for url in readers]
+        table.add_row(family, *(f"{cell[Verdict.PASS]}/{cell.total()}" for cell in cells))
     output.console.print(table)
     for line in result.bench_errors:
         output.errors.print(f"[magenta]bench[/] {_plain(line)}")
@@ -183,7 +179,9 @@ def _print_mutants(results: list[MutantResult]) -> None:
         killed = ", ".join(result.killed_by)
         if result.survived:
             alive = [name for name in result.judgements if name not in result.killed_by]
-            killed = f"[red]SURVIVED[/] {', '.join(alive)}" + (f" (killed: {killed})" * bool(killed))
+            killed = f"[red]SURVIVED[/] {', '.join(alive)}" + (
+                f" (killed: {killed})" * bool(killed)
+            )
         table.add_row(result.fault.id, result.fault.scope, killed)
     output.console.print(table)
     alive_count = sum(result.survived for result in results)
@@ -220,4 +218,3 @@ def catalogue(as_json: JsonOption = False) -> None:
     output.console.print(
         f"{len(loaded.requirements)} requirements, {len(loaded.purposes)} test purposes"
     )
-

@@ -23,9 +23,7 @@ app = typer.Typer(
 
 HomeOption = Annotated[
     Path,
-    typer.Option(
-        "--home", help="Folder of the fund and its phones.", default_factory=default_home
-    ),
+    typer.Option("--home", help="Folder of the fund and its phones.", default_factory=default_home),
 ]
 NameArgument = Annotated[str, typer.Argument(help="Name of the phone.")]
 CodeOption = Annotated[
@@ -40,7 +38,7 @@ def people(as_json: JsonOption = False) -> None:
     """List the synthetic people that a phone can be enrolled for."""
     from firmware_sim.fund.people import load_people
 
-    everyone = load_people()
+    everyone = load_people(datetime.datetime.now(datetime.UTC).date())
     if as_json:
         output.print_json({"people": [_person(p) for p in everyone.values()]})
         return
