@@ -11,7 +11,7 @@ from typing import Any
 
 from construct import Adapter, Bytes, Int8ub, Int16ub, Rebuild, Struct, this
 
-from card_formats.core import Vector, WireFormat
+from card_formats.core import FormatError, Vector, WireFormat
 from card_formats.pieces import refuse
 
 MAX_INF = 254
@@ -193,3 +193,18 @@ T1_BLOCK_CRC: WireFormat[T1Block] = WireFormat(
 def t1_format(uses_crc: bool) -> WireFormat[T1Block]:
     """The format of blocks for cards that announce, or not, a CRC in TCi."""
     return T1_BLOCK_CRC if uses_crc else T1_BLOCK_LRC
+
+
+def information_after(prologue: bytes, data: bytes) -> T1Information:
+    """The I-block a reader builds around ``data`` when the host gave it NAD, PCB and LEN.
+
+    LEN is not looked at: the reader may have made the data longer than the host knew.
+
+    Raises:
+        FormatError: the PCB is not that of an I-block.
+    """
+    nad, pcb, _ = prologue
+    template = T1_BLOCK_LRC.parse(bytes([nad, pcb, 0, nad ^ pcb]))
+    if not isinstance(template, T1Information):
+        raise FormatError("t1_block_lrc", "pcb", 1, f"PCB {pcb:02X} begins no I-block")
+    return dataclasses.replace(template, data=data)

@@ -26,6 +26,10 @@ from firmware_sim.reader.pn532_target import Target, TargetPort
 _TYPE_A_AT_106 = (1, 0x00, 0x00, 0x10)
 _GPIO = bytes([0x3F, 0x06, 0x00])
 _TFI_AND_CODE = 2
+_INITIATOR_CODES = frozenset(range(Command.IN_DATA_EXCHANGE, Command.IN_AUTO_POLL + 1)) - {
+    Command.RF_REGULATION_TEST
+}
+"""Commands that make the chip a reader again."""
 
 
 class Pn532:
@@ -49,11 +53,10 @@ class Pn532:
         self.target = Target(self.settings)
         self.firmware = FirmwareVersion()
         self.baud = BaudRate.BD_115200.bits_per_second
-        self._target_commands = self.target.commands()
         self._commands: dict[int, Handler] = {
             **self._own_commands(),
             **self.initiator.commands(),
-            **self._target_commands,
+            **self.target.commands(),
         }
 
     @property
@@ -73,7 +76,7 @@ class Pn532:
         handler = self._commands.get(command.code)
         if handler is None or len(command.parameters) > MAX_DATA - _TFI_AND_CODE:
             raise SyntaxRefused
-        if command.code in self.initiator_codes:
+        if command.code in _INITIATOR_CODES:
             self.target.leave()
         elif command.code == Command.TG_INIT_AS_TARGET:
             self.initiator.field_off()
@@ -83,13 +86,6 @@ class Pn532:
             return bytes([error.status])
         except FormatError as error:
             raise SyntaxRefused from error
-
-    @property
-    def initiator_codes(self) -> frozenset[int]:
-        """Commands that make the chip a reader again."""
-        return frozenset(range(Command.IN_DATA_EXCHANGE, Command.IN_AUTO_POLL + 1)) - {
-            Command.RF_REGULATION_TEST
-        }
 
     def power_off(self) -> None:
         """As when the plug is pulled: no field, no card mode."""
