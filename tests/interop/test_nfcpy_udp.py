@@ -150,6 +150,31 @@ def test_corrupt_answer_is_recovered(bench: Callable[..., Bench]) -> None:
     assert spoiled and session.recoveries == 1
 
 
+def test_late_answer_is_not_taken_for_the_next_one(bench: Callable[..., Bench]) -> None:
+    late: list[bytes] = []
+
+    def delay_first(request: bytes, answer: bytes | None) -> bytes | None:
+        if request[0] & 0xE2 == 0x02 and not late:
+            late.append(request)
+            time.sleep(0.09)  # beyond the reader's patience for FWI 2
+        return answer
+
+    item = bench(fwi=2, wtx=False, frame_filter=delay_first)
+    session = item.reader.connect(2.0)
+    for data in (b"one", b"two", b"three", b"four"):
+        assert session.transmit(echo(data)) == data + b"\x90\x00"
+        time.sleep(0.02)
+    assert session.recoveries == 1, "a stale answer was read in place of a new one"
+    assert len(item.card.commands) == 4
+
+
+def test_start_up_guard_time_is_kept(bench: Callable[..., Bench]) -> None:
+    item = bench(sfgi=10)
+    started = time.monotonic()
+    assert item.reader.connect(2.0).ats.sfgt == pytest.approx(0.309, abs=0.001)
+    assert time.monotonic() - started >= 0.309
+
+
 def test_nonsense_is_a_communication_fault(bench: Callable[..., Bench]) -> None:
     def nonsense(request: bytes, answer: bytes | None) -> bytes | None:
         return b"\xff\xff" if request[0] & 0xE2 in (0x02, 0xA2) else answer

@@ -240,6 +240,12 @@ def test_reader_grants_time_inside_a_chained_answer() -> None:
     assert [frame[:4] for frame in sent] == ["0200", "a3/5", "f203"]
 
 
+def test_each_time_extension_gives_new_retries() -> None:
+    reader, _ = scripted("", "F203", "", "F203", "", "029000")
+    assert reader.transmit(b"\x00") == b"\x90\x00"
+    assert (reader.recoveries, reader.extensions) == (3, 2)
+
+
 @pytest.mark.parametrize("answer", ["A2", "1390", "0A0090", "B2", "C2", "F200", "FFFF"])
 def test_reader_refuses_what_breaks_the_rules(answer: str) -> None:
     reader, _ = scripted(*[answer] * 8)

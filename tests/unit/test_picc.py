@@ -255,6 +255,22 @@ def test_field_lost_while_the_card_works() -> None:
     assert activate(picc) == "067880200280"
 
 
+def test_card_that_still_works_is_not_powered_on_again() -> None:
+    picc, card = picc_of(wtx=True, fwi=2)
+    release = threading.Event()
+    card.transmit = lambda command: release.wait(5) and b"\x90\x00"  # type: ignore
+    activate(picc)
+    assert send(picc, ECHO) == ["F20A"]
+    picc.field(False)
+    picc.field(True)
+    assert activate(picc) is None
+    assert card.power_ons == 1, "the card was entered while its last command ran"
+    release.set()
+    time.sleep(0.05)
+    assert activate(picc) == "067880200280"
+    assert card.powered
+
+
 def test_no_thread_is_left_behind() -> None:
     picc, _ = picc_of(wtx=True)
     before = threading.active_count()
