@@ -188,9 +188,7 @@ def _modify(has_second: Any, has_third: Any) -> Record:
 
 _VERIFY_APDU = bytes.fromhex("0020000008FFFFFFFFFFFFFFFF")
 _MODIFY_APDU = bytes.fromhex("0024000010") + b"\xff" * 16
-_FORMAT_2 = PinFormat(
-    PinEncoding.BCD, position=1, length_bits=4, block_size=7, length_position=4
-)
+_FORMAT_2 = PinFormat(PinEncoding.BCD, position=1, length_bits=4, block_size=7, length_position=4)
 
 CCID_PIN_VERIFY: WireFormat[PinVerify] = WireFormat(
     "ccid_pin_verify",

@@ -47,9 +47,7 @@ class _FrameAdapter(Adapter):  # type: ignore[misc]
 
 
 _PREFIX = Struct("head" / Bytes(2), "kind" / Int8ub, "length" / Int32ul)
-_HEADER = Struct(
-    "kind" / Int8ub, "length" / Int32ul, "rest" / Bytes(HEADER_SIZE - 5 + this.length)
-)
+_HEADER = Struct("kind" / Int8ub, "length" / Int32ul, "rest" / Bytes(HEADER_SIZE - 5 + this.length))
 
 
 def _whole(message: bytes, path: str) -> bytes:

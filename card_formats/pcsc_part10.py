@@ -49,9 +49,7 @@ PCSC_FEATURES: WireFormat[list[FeatureEntry]] = WireFormat(
     "pcsc_features",
     "PC/SC part 10 2.2, answer to CM_IOCTL_GET_FEATURE_REQUEST",
     GreedyRange(
-        Record(
-            FeatureEntry, "tag" / Int8ub, "size" / Const(b"\x04"), "control_code" / Int32ub
-        )
+        Record(FeatureEntry, "tag" / Int8ub, "size" / Const(b"\x04"), "control_code" / Int32ub)
     ),
     [
         Vector(
@@ -190,9 +188,7 @@ PCSC_PIN_VERIFY: WireFormat[PcscPinVerify] = WireFormat(
         Vector(
             "1E00820800080402010C040000000" + "00D000000" + "0020000008FFFFFFFFFFFFFFFF",
             PcscPinVerify(
-                PinVerify(
-                    30, PinFormat(), 8, 4, bytes.fromhex("0020000008FFFFFFFFFFFFFFFF")
-                )
+                PinVerify(30, PinFormat(), 8, 4, bytes.fromhex("0020000008FFFFFFFFFFFFFFFF"))
             ),
             "four to eight ASCII digits",
         ),

@@ -54,7 +54,9 @@ class _PpsAdapter(Adapter):  # type: ignore[misc]
         if not 0 <= obj.protocol <= 14:
             raise refuse(f"protocol T={obj.protocol} is outside 0..14", path)
         optional = (obj.rates, obj.spu, obj.rfu)
-        pps0 = obj.protocol | sum(0x10 << n for n, value in enumerate(optional) if value is not None)
+        pps0 = obj.protocol | sum(
+            0x10 << n for n, value in enumerate(optional) if value is not None
+        )
         present = [value for value in optional if value is not None]
         return {
             "pps0": pps0,

@@ -142,7 +142,7 @@ class _BlockAdapter(Adapter):  # type: ignore[misc]
 
 
 def _covered(block: Any) -> bytes:
-    return bytes([block.nad, block.pcb, len(block.data)]) + block.data
+    return bytes([block.nad, block.pcb, len(block.data), *block.data])
 
 
 def _check_supervisory(block: T1Supervisory, length: int, path: str) -> None:

@@ -17,6 +17,7 @@ reach its purpose raises ``Inconclusive``.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import random
 from collections.abc import Callable, Iterable, Sequence
@@ -25,7 +26,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from firmware_sim.phone.phone import Phone
 from firmware_sim.phone.store import MemoryStore
 
-from card_formats.apdu import CommandApdu, ResponseApdu
+from card_formats.apdu import (
+    COMMAND_APDU,
+    RESPONSE_APDU,
+    SHORT_MAX_DATA,
+    SHORT_MAX_LE,
+    CommandApdu,
+    ResponseApdu,
+)
 from card_formats.profile_ecv_sim_1 import Marker, Role
 from card_formats.status_words import meaning
 from conformance.fund_link import FundResolver
@@ -248,9 +256,9 @@ class Bench:
 
     def observe(self, command: CommandApdu, response: ResponseApdu) -> None:
         """Record what secure messaging hides."""
-        from card_formats.apdu import COMMAND_APDU, RESPONSE_APDU
-
-        self.trace.plain(COMMAND_APDU.build(command), RESPONSE_APDU.build(response))
+        long = len(command.data) > SHORT_MAX_DATA or (command.le or 0) > SHORT_MAX_LE
+        whole = dataclasses.replace(command, extended=command.extended or long)
+        self.trace.plain(COMMAND_APDU.build(whole), RESPONSE_APDU.build(response))
 
     def close(self) -> None:
         """Leave the reader as it was found."""

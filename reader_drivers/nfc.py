@@ -8,6 +8,7 @@ deselects, and does not see phones that also offer NFC-DEP.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -37,6 +38,8 @@ FSDI = 8
 _POLL_PAUSE = 0.02
 _LAST_LOOK = 0.25
 _DRAIN = 1e-4
+
+_SERIAL_DRIVERS = ("pn532", "arygon")
 
 # What nfcpy raises when an answer is empty or is not the hexadecimal, length or type it assumes.
 _NFCPY_SLIPS = (ValueError, IndexError, TypeError)
@@ -321,8 +324,45 @@ class NfcSession:
         raise error from None
 
 
+def open_transport(transport: Any, driver: str, path: str) -> NfcReader:
+    """A reader on an open nfcpy transport, or on anything that has its methods.
+
+    Args:
+        transport: as ``nfc.clf.transport.TTY`` or ``USB``.
+        driver: nfcpy's driver for what is behind it: ``pn532``, ``acr122``…
+        path: what the URL is to show.
+
+    Raises:
+        OSError: what is behind it does not answer as that driver expects.
+    """
+    import nfc.clf as nfc_clf
+
+    frontend = nfc_clf.ContactlessFrontend()
+    frontend.device = importlib.import_module(f"nfc.clf.{driver}").init(transport)
+    frontend.device._path = path
+    return NfcReader(path, nfc_clf, frontend)
+
+
+def _open_frontend(nfc_clf: Any, path: str) -> Any:
+    kind, _, rest = path.partition(":")
+    if kind != "tty" or not rest.startswith("/"):
+        return nfc_clf.ContactlessFrontend(path)
+    # nfcpy itself only looks for /dev/ttyS…, ttyACM… and ttyUSB…
+    device, _, driver = rest.rpartition(":")
+    if driver not in _SERIAL_DRIVERS:
+        raise ValueError(f"write tty:{device or rest}:pn532")
+    transport = importlib.import_module("nfc.clf.transport").TTY(device)
+    try:
+        return open_transport(transport, driver, path)._frontend
+    except BaseException:
+        with contextlib.suppress(OSError):
+            transport.close()
+        raise
+
+
 def open_url(path: str) -> NfcReader:
-    """Open ``nfc:PATH``; ``path`` is what follows the scheme.
+    """Open ``nfc:PATH``; ``path`` is what follows the scheme. Beside nfcpy's own paths it may be
+    ``tty:/any/serial/device:pn532``.
 
     Raises:
         ReaderUnavailable: nfcpy is not installed, or finds no device there.
@@ -335,7 +375,7 @@ def open_url(path: str) -> NfcReader:
             "pip install nfcpy, and on Debian or Ubuntu apt install libusb-1.0-0"
         ) from None
     try:
-        frontend = nfc_clf.ContactlessFrontend(path)
+        frontend = _open_frontend(nfc_clf, path)
     except (OSError, ImportError, *_NFCPY_SLIPS) as error:
         raise ReaderUnavailable(
             f"no NFC reader on nfc:{path} ({error}): check that it is plugged in, that no other "

@@ -21,6 +21,8 @@ def explain(error: Exception) -> tuple[str, int]:
         return "", error.exit_code
     if isinstance(error, _refusals()):
         return str(error), ExitCode.REFUSED
+    if isinstance(error, _wrong_use()):
+        return str(error), ExitCode.USAGE
     if isinstance(error, _bad_inputs()):
         return str(error), ExitCode.UNUSABLE_INPUT
     if isinstance(error, OSError):
@@ -30,15 +32,23 @@ def explain(error: Exception) -> tuple[str, int]:
 
 
 def _refusals() -> tuple[type[Exception], ...]:
-    from firmware_sim.phone.phone import PhoneRefusal
+    from firmware_sim.phone.errors import PhoneRefusal
 
     from firmware_sim.fund.errors import FundRefusal
 
     return (FundRefusal, PhoneRefusal)
 
 
+def _wrong_use() -> tuple[type[Exception], ...]:
+    from conformance.mutants import MutantError
+    from conformance.runner import SelectionError
+
+    return (SelectionError, MutantError)
+
+
 def _bad_inputs() -> tuple[type[Exception], ...]:
-    from firmware_sim.phone.store import PhoneFileError
+    from conformance.report import ReportError
+    from firmware_sim.phone.errors import PhoneFileError
 
     from card_formats.core import FormatError
     from firmware_sim.fund.errors import FundFileError
@@ -46,4 +56,4 @@ def _bad_inputs() -> tuple[type[Exception], ...]:
     from reader_drivers.terminal.errors import TerminalError
     from vitale_bench.home import HomeError
 
-    return (FormatError, FundFileError, PhoneFileError, ReaderError, TerminalError, HomeError)
+    return (FormatError, FundFileError, PhoneFileError, ReaderError, TerminalError, HomeError, ReportError)

@@ -1,57 +1,79 @@
-"""The report of a campaign: JSON master, one-file HTML and JUnit XML made from it."""
+"""The reports of a campaign: a JSON master, and the HTML and JUnit files made from it."""
 
 from __future__ import annotations
 
-import json
 import os
-import tempfile
 from pathlib import Path
 
+from conformance.catalogue import Catalogue
+from conformance.report.html import render_html
+from conformance.report.junit import render_junit
+from conformance.report.master import render_json, report_data
 from conformance.results import CampaignResult
+
+__all__ = ["ReportError", "check_output_directory", "write_report"]
 
 
 class ReportError(Exception):
-    """The report cannot be written. The message says where, why and what to do."""
+    """The reports cannot be written. The message is one line that says where and why."""
 
 
 def check_output_directory(path: Path) -> None:
-    """Make the directory if needed and prove that it can be written.
+    """Create the directory of the reports and prove that files can be written to it.
 
     Raises:
-        ReportError: it cannot.
+        ReportError: it cannot be created, or not be written to.
     """
+    probe = path / f".vitale-bench.{os.getpid()}.tmp"
     try:
         path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
+        try:
+            probe.write_bytes(b"")
+        finally:
+            probe.unlink(missing_ok=True)
     except OSError as error:
-        raise ReportError(
-            f"cannot write reports to {path}: {error.strerror}; choose another folder with --out"
-        ) from error
+        raise _cannot_write(path, error) from error
 
 
-def write_report(result: CampaignResult, out: Path) -> None:
-    """Write report.json, report.html and junit.xml, each whole or not at all.
+def write_report(result: CampaignResult, out: Path, *, catalogue: Catalogue | None = None) -> None:
+    """Write ``report.json``, ``report.html`` and ``junit.xml`` to ``out``.
+
+    Each file is replaced at once or not at all; the same result gives the same bytes again.
+
+    Args:
+        result: what the campaign found.
+        out: directory, created when missing.
+        catalogue: the catalogue the campaign was run from; this suite's unless given.
 
     Raises:
-        ReportError: the directory cannot be written.
+        ReportError: the directory cannot be written to.
     """
-    from conformance.report.html import render_html
-    from conformance.report.junit import render_junit
-    from conformance.report.master import report_data
-
+    data = report_data(result, catalogue)
+    master = render_json(data)
+    contents = {
+        "report.json": master,
+        "report.html": render_html(data, master),
+        "junit.xml": render_junit(data),
+    }
     check_output_directory(out)
-    data = report_data(result)
-    _replace(out / "report.json", json.dumps(data, ensure_ascii=False, indent=1) + "\n")
-    _replace(out / "report.html", render_html(data))
-    _replace(out / "junit.xml", render_junit(data))
-
-
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    written: list[tuple[Path, Path]] = []
     try:
-        draft.write_text(text, encoding="utf-8")
-        os.replace(draft, path)
+        for name, content in contents.items():
+            temporary = out / f".{name}.{os.getpid()}.tmp"
+            written.append((temporary, out / name))
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        for temporary, final in written:
+            temporary.replace(final)
     except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise ReportError(f"cannot write {path}: {error.strerror}") from error
+        raise _cannot_write(out, error) from error
+    finally:
+        for temporary, _ in written:
+            temporary.unlink(missing_ok=True)
+
+
+def _cannot_write(path: Path, error: OSError) -> ReportError:
+    reason = error.strerror or str(error)
+    return ReportError(f"cannot write reports to {path}: {reason}".replace("\n", " "))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 
-from firmware_sim.phone.phone import Phone, PhoneRefusal
+from firmware_sim.phone.errors import PhoneRefusal
+from firmware_sim.phone.phone import Phone
 
 from card_formats.data_objects import IDENTITY
 from card_formats.presence_token import PRESENCE_TOKEN
@@ -16,7 +17,7 @@ from card_formats.status_words import SW
 from conformance import commands
 from conformance.bench import CODE, DAY, Bench, Secure
 from conformance.purposes import purpose
-from firmware_sim.fund.service import FundRefusal
+from firmware_sim.fund.errors import FundRefusal
 from reader_drivers.terminal.verdict import Reason
 
 WEEK = "a card delegated for a week"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from firmware_sim.phone.phone import PhoneRefusal
+from firmware_sim.phone.errors import PhoneRefusal
 
 from card_formats.profile_ecv_sim_1 import RefusalReason
 from card_formats.selection import CARD_STATUS, CardStatus

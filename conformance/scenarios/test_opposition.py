@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from firmware_sim.phone.phone import Phone, PhoneRefusal
+from firmware_sim.phone.errors import PhoneRefusal
+from firmware_sim.phone.phone import Phone
 
 from card_formats.profile_ecv_sim_1 import Fid, LifeCycle
 from card_formats.qr_token import QrForm

@@ -6,7 +6,8 @@ import dataclasses
 import tempfile
 from pathlib import Path
 
-from firmware_sim.phone.phone import Phone, PhoneRefusal
+from firmware_sim.phone.errors import PhoneRefusal
+from firmware_sim.phone.phone import Phone
 
 from card_formats.nir import INS_MATRICULE
 from card_formats.qr_token import QR_TOKEN, QrForm, QrToken, from_text, to_text

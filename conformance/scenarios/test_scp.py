@@ -20,6 +20,10 @@ from firmware_sim.fund.kits import KitFlaw
 from reader_drivers.terminal.errors import SecureSessionError, TrustError
 
 
+FIRST_OF_MAC, LAST_OF_MAC = -9, -2
+"""Places in a secured command, counted from its end, where Le is."""
+
+
 def _opened(link: Link, **how: Any) -> Secure:
     """A secure session; not getting one is what the purpose is about, hence a failure."""
     try:
@@ -116,7 +120,7 @@ def tp_scp_004(bench: Bench) -> None:
     requirements=["REQ-SCP-04"],
 )
 def tp_scp_005(bench: Bench) -> None:
-    _after_damage(bench, bench.tap(bench.phone()), -8)
+    _after_damage(bench, bench.tap(bench.phone()), FIRST_OF_MAC)
 
 
 @purpose(
@@ -126,7 +130,7 @@ def tp_scp_005(bench: Bench) -> None:
     requirements=["REQ-SCP-04"],
 )
 def tp_scp_006(bench: Bench) -> None:
-    _after_damage(bench, bench.tap(bench.phone()), -1)
+    _after_damage(bench, bench.tap(bench.phone()), LAST_OF_MAC)
 
 
 @purpose(

@@ -215,10 +215,14 @@ def tp_sel_012(bench: Bench) -> None:
 def tp_sel_013(bench: Bench) -> None:
     phone = bench.phone()
     link = bench.tap(phone)
-    link.secure().enter_code(CODE)
+    secure = link.secure().enter_code(CODE)
+    held_back = secure.session.protect(commands.get_status())
     phone.lock()
-    response = link.send(dataclasses.replace(commands.get_status(), cla=0x04, data=bytes(8)))
-    bench.expect_sw(response, SW.CONDITIONS_NOT_SATISFIED, "secured command, phone locked")
+    response = link.send(held_back)
+    bench.expect_sw(response, SW.SECURITY_NOT_SATISFIED, "secured command, phone locked")
+    bench.expect_sw(
+        link.send(commands.select_aid()), SW.CONDITIONS_NOT_SATISFIED, "SELECT, phone locked"
+    )
 
 
 @purpose(

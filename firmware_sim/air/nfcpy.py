@@ -28,6 +28,7 @@ def open_dongle(path: str, *, picc_mode: bool = False) -> Dongle:
     """
     try:
         import nfc.clf
+        import nfc.clf.pn532
         import nfc.clf.transport
     except (ImportError, OSError) as error:
         raise DongleUnavailable(
@@ -57,8 +58,6 @@ def _open_frontend(nfc_clf: Any, path: str) -> Any:
         device_path, _, driver = rest.rpartition(":")
         if driver != "pn532":
             raise ValueError(f"write tty:{device_path or rest}:pn532")
-        import nfc.clf.pn532
-
         frontend = nfc_clf.ContactlessFrontend()
         transport = nfc_clf.transport.TTY(device_path)
         try:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import time
+from collections.abc import Callable
 from typing import Any
 
 from card_formats.iso14443 import ATQA, Atqa
@@ -27,12 +29,18 @@ _NEXT_COMMAND = 0.5
 _SET = 1.0
 _ABSENCE = 0.5
 _PATIENCE_WITH_DEVICE = 3
+_ABORT_AT_ONCE = 0.001
+_SELECTION_OF_NOBODY = bytearray(bytes.fromhex("040000000020"))
 _FELICA = bytearray(18)
 _NFCID3 = bytearray(10)
 
 
 class _Released(Exception):
     """The reader let go."""
+
+
+class _CardGone(Exception):
+    """The card was torn away or fell mute."""
 
 
 class PiccModeDongle:
@@ -83,9 +91,11 @@ class PiccModeDongle:
             self._failures = 0
         except _Released:
             stats.field_losses += 1
-        except (ConnectionError, TimeoutError):
+        except _CardGone:
             stats.tears += 1
             self._disappear()
+        except self._chipset.Error as error:
+            raise DongleLost(f"the chip refuses to be a card: {error}") from None
         except OSError as error:
             self._failures += 1
             if self._failures >= _PATIENCE_WITH_DEVICE or self._frontend.device is None:
@@ -103,18 +113,21 @@ class PiccModeDongle:
         # The chip would otherwise also answer readers of other technologies.
         chipset.write_register("CIU_Mode", 0x3F)
         try:
-            chipset.tg_init_as_target(
-                _MODE, selection, _FELICA, _NFCID3, b"", self._historical, _LISTEN
-            )
+            self._init(selection, _LISTEN)
         except OSError as error:
             if error.errno != errno.ETIMEDOUT:
                 raise
             return False
         return True
 
+    def _init(self, selection: bytearray, timeout: float) -> None:
+        self._chipset.tg_init_as_target(
+            _MODE, selection, _FELICA, _NFCID3, b"", self._historical, timeout
+        )
+
     def _serve(self, appearance: Appearance) -> None:
         card = appearance.card
-        card.power_on()
+        _answered(card.power_on)
         try:
             while appearance.wanted.is_set():
                 command = self._next_command(appearance)
@@ -122,7 +135,7 @@ class PiccModeDongle:
                     self._disappear()
                     return
                 appearance.stats.frames += 1
-                self._send(_answer(card, command))
+                self._send(_answered(functools.partial(card.transmit, command)))
         finally:
             card.power_off()
 
@@ -153,9 +166,10 @@ class PiccModeDongle:
             raise _translated(error) from None
 
     def _disappear(self) -> None:
-        """Leave the field: any command but Tg… does."""
+        """Leave the field: the chip forgets one session when it starts to wait for another, and
+        is not seen once that is aborted."""
         with contextlib.suppress(OSError):
-            self._frontend.device.mute()
+            self._init(_SELECTION_OF_NOBODY, _ABORT_AT_ONCE)
         time.sleep(_ABSENCE)
 
 
@@ -165,8 +179,12 @@ def _translated(error: Any) -> Exception:
     return OSError(errno.EIO, str(error))
 
 
-def _answer(card: Card, command: bytes) -> bytes:
-    return card.transmit(command)
+def _answered(call: Callable[[], bytes]) -> bytes:
+    # A dongle that times out raises the same exceptions as a card that is gone.
+    try:
+        return call()
+    except (ConnectionError, TimeoutError):
+        raise _CardGone from None
 
 
 def _historical_bytes(card: Card) -> bytes:

@@ -102,9 +102,7 @@ class RawDongle:
             return None
         return bytes(found.tt4_cmd)
 
-    def _serve(
-        self, frame: bytes, picc: Picc, card: WatchedCard, appearance: Appearance
-    ) -> None:
+    def _serve(self, frame: bytes, picc: Picc, card: WatchedCard, appearance: Appearance) -> None:
         while appearance.wanted.is_set():
             appearance.stats.frames += 1
             if frame[0] == _RATS and picc.state is State.IDLE:

@@ -18,10 +18,11 @@ WAIT = bytes([NULL])
 """Answer of a card that is still at work; feed ``b""`` to go on waiting."""
 
 INSTRUCTIONS_WITHOUT_RESPONSE = frozenset(
-    # DEACTIVATE, ERASE, VERIFY, CHANGE and RESET of reference data, ACTIVATE, WRITE, UPDATE,
-    # PUT DATA, APPEND, DELETE, TERMINATE
-    [0x04, 0x0E, 0x0F, 0x20, 0x21, 0x24, 0x2C, 0x44, 0xD0, 0xD1, 0xD2, 0xD6, 0xD7]
-    + [0xDA, 0xDB, 0xDC, 0xDD, 0xE2, 0xE4, 0xE6, 0xE8, 0xFE]
+    bytes.fromhex(
+        "04 44 E6 E8 FE"  # DEACTIVATE, ACTIVATE, TERMINATE
+        "0E 0F D0 D1 D2 D6 D7 DC DD E2 DA DB E4"  # ERASE, WRITE, UPDATE, APPEND, PUT DATA, DELETE
+        "20 21 24 2C"  # VERIFY, CHANGE and RESET of reference data
+    )
 )
 """Nothing on a T=0 line says whether a response is expected: a card knows it by the INS."""
 

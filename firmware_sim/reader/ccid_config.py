@@ -6,7 +6,8 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
-from card_formats.ccid import HEADER_SIZE, ClassDescriptor, Feature, PinSupport
+from card_formats.ccid import HEADER_SIZE
+from card_formats.ccid_descriptor import ClassDescriptor, Feature, PinSupport
 
 SHORT_MESSAGE = HEADER_SIZE + 261
 """dwMaxCCIDMessageLength of a reader of short commands and responses."""

@@ -84,7 +84,5 @@ class ContactSlotCard:
             return (yield from t0_apdu(self.icc.transceive, command))
         if self._t1 is None:
             atr = self.atr
-            self._t1 = T1Host(
-                self.icc.transceive, atr.card_information_field_size, atr.uses_crc
-            )
+            self._t1 = T1Host(self.icc.transceive, atr.card_information_field_size, atr.uses_crc)
         return (yield from self._t1.apdu(command))

@@ -59,7 +59,7 @@ class RfSettings:
         """Seconds an answer is waited for outside the block protocol."""
         if not self.timeout_code:
             return _LONGEST_WAIT
-        return min(_LONGEST_WAIT, 1e-4 * 2 ** (self.timeout_code - 1))
+        return min(_LONGEST_WAIT, 1e-4 * float(2 ** (self.timeout_code - 1)))
 
 
 class Initiator:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 SCHEDULING_SLACK = 0.05
-"""Seconds granted beyond a radio timeout: what a computer's scheduler takes and a chip's does not."""
+"""Seconds granted beyond a radio timeout: a computer's scheduler takes what a chip does not."""
 
 
 class RfPeer(Protocol):

@@ -26,7 +26,7 @@ class Register(enum.IntEnum):
     BIT_FRAMING = 0x633D
 
 
-_AT_RESET = {
+_AT_RESET: dict[int, int] = {
     Register.MODE: 0x3F,
     Register.TX_MODE: 0x80,
     Register.RX_MODE: 0x80,

@@ -94,16 +94,18 @@ class ApduChannel:
         return self._exchange(dataclasses.replace(wire, data=links[-1]))
 
     def _collect(self, response: ResponseApdu) -> ResponseApdu:
+        if response.sw1 != 0x61:
+            return response
         data = response.data
         for _ in range(MAX_ROUNDS):
-            if response.sw1 != 0x61:
-                return ResponseApdu(data if _keeps_data(response.sw) else b"", response.sw)
             response = self._get_response(response.sw2 or SHORT_MAX_LE)
             if response.sw1 == 0x61 and not response.data:
                 raise CommunicationFault("the card announces more data and hands out none")
             data += response.data
             if len(data) > EXTENDED_MAX_LE:
                 raise CommunicationFault(f"the card answers more than {EXTENDED_MAX_LE} bytes")
+            if response.sw1 != 0x61:
+                return ResponseApdu(data if _keeps_data(response.sw) else b"", response.sw)
         raise CommunicationFault(f"the card still announces data after {MAX_ROUNDS} GET RESPONSE")
 
     def _get_response(self, le: int) -> ResponseApdu:

@@ -175,13 +175,13 @@ def test_parse_url() -> None:
         "tty:USB0:pn532",
         "nfc:tty:USB0:pn532",
     )
-    assert parse_url("pcsc:ACS ACR1252 [1] 00 00").path == "ACS ACR1252 [1] 00 00"
+    assert parse_url("nfc:A NAME: 00 00").path == "A NAME: 00 00", "only the first colon parts"
 
 
 def test_available_drivers() -> None:
     drivers = {driver.scheme: driver for driver in available_drivers()}
     assert drivers["virtual"].available
-    assert {"nfc", "pcsc", "ccid"} <= set(drivers)
+    assert "nfc" in drivers
     absent = Driver("x-absent", "reader_drivers.virtual:open_url", "", "x-absent:", "no_such_lib")
     assert not absent.available
 
