@@ -23,9 +23,6 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from firmware_sim.phone.phone import Phone
-from firmware_sim.phone.store import MemoryStore
-
 from card_formats.apdu import (
     COMMAND_APDU,
     RESPONSE_APDU,
@@ -43,6 +40,8 @@ from conformance.trace import Trace, TracingReader
 from conformance.verdicts import Failure, Inconclusive
 from firmware_sim.faults.catalogue import Fault
 from firmware_sim.fund.service import Fund
+from firmware_sim.phone.phone import Phone
+from firmware_sim.phone.store import MemoryStore
 from reader_drivers.terminal.errors import OppositionError
 from reader_drivers.terminal.kit import TerminalKit
 from reader_drivers.terminal.opposition import OppositionStore
@@ -214,7 +213,7 @@ class Bench:
             opposition=store,
             replay=ReplayStore(),
             mode=mode,
-            resolver=FundResolver(self.fund) if online else None,
+            resolver=FundResolver(self.fund, role) if online else None,
             random_bytes=self.random_bytes,
         )
 

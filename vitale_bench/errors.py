@@ -32,9 +32,8 @@ def explain(error: Exception) -> tuple[str, int]:
 
 
 def _refusals() -> tuple[type[Exception], ...]:
-    from firmware_sim.phone.errors import PhoneRefusal
-
     from firmware_sim.fund.errors import FundRefusal
+    from firmware_sim.phone.errors import PhoneRefusal
 
     return (FundRefusal, PhoneRefusal)
 
@@ -47,13 +46,20 @@ def _wrong_use() -> tuple[type[Exception], ...]:
 
 
 def _bad_inputs() -> tuple[type[Exception], ...]:
-    from conformance.report import ReportError
-    from firmware_sim.phone.errors import PhoneFileError
-
     from card_formats.core import FormatError
+    from conformance.report import ReportError
     from firmware_sim.fund.errors import FundFileError
+    from firmware_sim.phone.errors import PhoneFileError
     from reader_drivers.api import ReaderError
     from reader_drivers.terminal.errors import TerminalError
     from vitale_bench.home import HomeError
 
-    return (FormatError, FundFileError, PhoneFileError, ReaderError, TerminalError, HomeError, ReportError)
+    return (
+        FormatError,
+        FundFileError,
+        PhoneFileError,
+        ReaderError,
+        TerminalError,
+        HomeError,
+        ReportError,
+    )

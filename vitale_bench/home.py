@@ -6,6 +6,7 @@ Layout: ``fund.sqlite``, ``phones/NAME.json``, ``terminal/kit.json``,
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -13,10 +14,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from firmware_sim.phone.phone import Phone
+import click
 
+if TYPE_CHECKING:
     from firmware_sim.fund.service import Fund
+    from firmware_sim.phone.phone import Phone
     from reader_drivers.terminal.terminal import Terminal
 
 PROFESSIONAL = "10001234567"
@@ -40,6 +42,18 @@ class Home:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._open = contextlib.ExitStack()
+
+    @classmethod
+    def opened(cls, root: Path) -> Home:
+        """The folder, closed when the command under way ends."""
+        home = cls(root)
+        click.get_current_context().call_on_close(home.close)
+        return home
+
+    def close(self) -> None:
+        """Release the fund's and the phones' files."""
+        self._open.close()
 
     def fund(self) -> Fund:
         """The saved fund; made on first use."""
@@ -47,9 +61,12 @@ class Home:
 
         path = self.root / "fund.sqlite"
         if path.exists():
-            return Fund.open(path, time.time, os.urandom)
-        self._make(self.root)
-        return Fund.create(path, time.time, os.urandom)
+            fund = Fund.open(path, time.time, os.urandom)
+        else:
+            self._make(self.root)
+            fund = Fund.create(path, time.time, os.urandom)
+        self._open.callback(fund.close)
+        return fund
 
     def phone_names(self) -> list[str]:
         """Names of the saved phones, sorted."""
@@ -80,7 +97,9 @@ class Home:
         if not path.exists():
             known = ", ".join(self.phone_names()) or "none yet: vitale-bench phone enrol PERSON"
             raise HomeError(f"no phone '{name}' in {self.root} (there are: {known})")
-        return Phone.load(FileStore(path), time.time, os.urandom, fund=fund)
+        phone = Phone.load(FileStore(path), time.time, os.urandom, fund=fund)
+        self._open.callback(phone.close)
+        return phone
 
     def terminal(self, fund: Fund) -> Terminal:
         """The saved terminal, with the fund's opposition list of this moment."""
@@ -106,7 +125,7 @@ class Home:
             clock=time.time,
             opposition=opposition,
             replay=ReplayStore(folder / "replay.json"),
-            resolver=FundResolver(fund),
+            resolver=FundResolver(fund, kit.role),
         )
 
     def _make(self, folder: Path) -> None:

@@ -148,9 +148,13 @@ def tp_apdu_009(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     if link.send(commands.get_certificates()).sw1 != 0x61:
         raise Inconclusive("the answer was not cut")
-    bench.expect_sw(link.send(commands.get_challenge()), SW.OK, "GET CHALLENGE in between")
-    response = link.send(commands.get_response())
-    bench.expect_sw(response, SW.CONDITIONS_NOT_SATISFIED, "GET RESPONSE afterwards")
+    for between in (CommandApdu(0x00, 0x02, 0x00, 0x00), commands.get_challenge()):
+        link.send(commands.get_certificates())
+        link.send(between)
+        response = link.send(commands.get_response())
+        bench.expect_sw(
+            response, SW.CONDITIONS_NOT_SATISFIED, f"GET RESPONSE after INS {between.ins:02X}"
+        )
 
 
 @purpose(
@@ -215,7 +219,7 @@ def tp_apdu_013(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     first, _ = _certificate_links(bench)
     bench.expect_sw(link.send(_link_of_chain(first, last=False)), SW.OK, "first link")
-    response = link.send(commands.get_challenge())
+    response = link.send(dataclasses.replace(_link_of_chain(first, last=True), ins=0x88))
     bench.expect_sw(response, SW.LAST_CHAIN_COMMAND_EXPECTED, "another instruction")
 
 

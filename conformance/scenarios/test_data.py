@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime
 
-from firmware_sim.phone.phone import Phone
-
 from card_formats.ber_tlv import decode
 from card_formats.core import FormatError
 from card_formats.data_objects import COVER, IDENTITY, RIGHTS, USAGE, UsageKind
@@ -17,6 +15,7 @@ from conformance import commands
 from conformance.bench import CODE, START, Bench, Secure
 from conformance.purposes import purpose
 from conformance.verdicts import Failure, Inconclusive
+from firmware_sim.phone.phone import Phone
 from reader_drivers.terminal.verdict import Reason
 
 IDENTITY_TAGS = [0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x93, 0x94, 0x95, 0x96, 0x97]

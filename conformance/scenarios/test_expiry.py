@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from firmware_sim.phone.errors import PhoneRefusal
-
 from card_formats.profile_ecv_sim_1 import RefusalReason
 from card_formats.selection import CARD_STATUS, CardStatus
 from card_formats.status_words import SW
 from conformance import commands
 from conformance.bench import CODE, DAY, Bench, Secure
 from conformance.purposes import purpose
+from firmware_sim.phone.errors import PhoneRefusal
 from reader_drivers.terminal.verdict import Reason
 
 EXPIRED = "card expired yesterday"

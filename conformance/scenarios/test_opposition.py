@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from firmware_sim.phone.errors import PhoneRefusal
-from firmware_sim.phone.phone import Phone
-
 from card_formats.profile_ecv_sim_1 import Fid, LifeCycle
 from card_formats.qr_token import QrForm
 from card_formats.selection import CARD_STATUS
@@ -13,6 +10,8 @@ from conformance import commands
 from conformance.bench import CODE, DAY, Bench
 from conformance.purposes import purpose
 from conformance.verdicts import Inconclusive
+from firmware_sim.phone.errors import PhoneRefusal
+from firmware_sim.phone.phone import Phone
 from reader_drivers.terminal.verdict import Reason
 
 OPPOSED = "card reported lost; the phone knows"

@@ -6,14 +6,13 @@ import dataclasses
 import tempfile
 from pathlib import Path
 
-from firmware_sim.phone.errors import PhoneRefusal
-from firmware_sim.phone.phone import Phone
-
 from card_formats.nir import INS_MATRICULE
 from card_formats.qr_token import QR_TOKEN, QrForm, QrToken, from_text, to_text
 from conformance.bench import CODE, WRONG_CODE, Bench
 from conformance.purposes import purpose
 from firmware_sim.phone import qr_image
+from firmware_sim.phone.errors import PhoneRefusal
+from firmware_sim.phone.phone import Phone
 from reader_drivers.terminal.verdict import Reason
 from reader_drivers.urls import open_code_reader
 
@@ -209,7 +208,7 @@ def tp_qr_013(bench: Bench) -> None:
         for form in FORMS:
             text = phone.show_qr(CODE, form=form)
             picture = Path(folder) / f"{form.name.lower()}.png"
-            picture.write_bytes(qr_image.png(text))
+            picture.write_bytes(qr_image.draw(text))
             reader = open_code_reader(f"camera:{picture}")
             seen = reader.read()
             reader.close()
@@ -227,7 +226,7 @@ def tp_qr_013(bench: Bench) -> None:
 def tp_qr_014(bench: Bench) -> None:
     phone = _longest_name(bench)
     for form, most in MAX_VERSION.items():
-        version = qr_image.version(phone.show_qr(CODE, form=form))
+        version = int(qr_image.symbol(phone.show_qr(CODE, form=form)).version)
         bench.expect_true(
             version <= most, f"QR version, {form.name.lower()} form", f"at most {most}", version
         )

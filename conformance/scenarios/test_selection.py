@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from card_formats.core import FormatError
 from card_formats.profile_ecv_sim_1 import ECV_SIM_1, Fid, LifeCycle, Marker
 from card_formats.selection import (
@@ -185,9 +183,9 @@ def tp_sel_010(bench: Bench) -> None:
 def tp_sel_011(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     secure = link.secure().enter_code(CODE)
-    bench.expect_sw(secure.send(commands.select_aid()), SW.OK, "SELECT within the session")
-    again = link.send(dataclasses.replace(commands.get_status(), cla=0x04, data=bytes(8)))
-    bench.expect_sw(again, SW.SECURITY_NOT_SATISFIED, "secured command after SELECT")
+    bench.expect_sw(link.send(commands.select_aid()), SW.OK, "SELECT during the session")
+    response = link.send(secure.session.protect(commands.get_status()))
+    bench.expect_sw(response, SW.SECURITY_NOT_SATISFIED, "secured command after SELECT")
 
 
 @purpose(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from firmware_sim.phone.phone import Phone
-
 from card_formats.presence_token import PRESENCE_TOKEN, PresenceToken
 from card_formats.profile_ecv_sim_1 import SFI, Fid, Role
 from card_formats.status_words import SW
@@ -11,6 +9,7 @@ from conformance import commands
 from conformance.bench import CODE, PROFESSIONAL, Bench, Secure
 from conformance.purposes import purpose
 from conformance.verdicts import Inconclusive
+from firmware_sim.phone.phone import Phone
 from reader_drivers.terminal.verdict import Reason
 
 CHALLENGE = bytes.fromhex("00112233445566778899AABBCCDDEEFF")

@@ -1,49 +1,72 @@
-"""The phone around the card: the holder's acts, each saved before it is acknowledged."""
+"""The phone: the card it carries, and everything its holder does."""
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
-import functools
+import threading
 from collections.abc import Sequence
 
-from card_formats.data_objects import USAGE, UsageKind
-from card_formats.grant import GRANT, DelegationGrant, delegator_input, roles_bitmap
-from card_formats.profile_ecv_sim_1 import ECV_SIM_1, EntryKind, LifeCycle, Marker, Role
-from card_formats.qr_token import QrForm, to_text
+from card_formats.data_objects import Use
+from card_formats.grant import DelegationGrant
+from card_formats.profile_ecv_sim_1 import ECV_SIM_1, Marker, Role
+from card_formats.qr_token import QrForm
 from firmware_sim.card.e_carte import ECarte
+from firmware_sim.card.holder import Holder
 from firmware_sim.card.secret_code import CodeResult, SecretCode
-from firmware_sim.card.state import CardState, EntryState
-from firmware_sim.fund import pki
-from firmware_sim.fund.records import EnrolmentRequest, RefreshRequest
+from firmware_sim.card.state import EntryState
+from firmware_sim.fund.errors import FundRefusal
+from firmware_sim.fund.receipts import SHOWN_DAYS
+from firmware_sim.fund.records import EnrolmentRequest, Receipt
 from firmware_sim.fund.service import Fund
-from firmware_sim.phone.errors import PhoneRefusal
+from firmware_sim.phone.delegation import Delegations
+from firmware_sim.phone.errors import PhoneFileError, PhoneRefusal
 from firmware_sim.phone.qr_display import QrDisplay
-from firmware_sim.fund.records import GivenGrant
+from firmware_sim.phone.screen import Screen
 from firmware_sim.phone.state import PhoneState
 from firmware_sim.phone.store import PhoneStore
+from firmware_sim.phone.usage import uses_of
 from firmware_sim.phone.wallet import NewKeys, Updates, new_state
 from firmware_sim.seam import Clock, RandomBytes
 
-SHOWN_DAYS = 7
-_NO_SIGNATURE = bytes(64)
 
+class _SharedCard(ECarte):
+    """The card in its phone: the link and the holder may act from different threads."""
 
-@dataclasses.dataclass(frozen=True)
-class Event:
-    """One line of the last days: epoch seconds and what happened."""
+    def __init__(self, phone: Phone, holder: Holder) -> None:
+        super().__init__(
+            phone.state.card, lambda: phone.commit(), holder, phone.clock, phone.random_bytes
+        )
+        self._mutex = phone.mutex
 
-    time: int
-    text: str
+    def power_on(self) -> bytes:
+        with self._mutex:
+            return super().power_on()
+
+    def transmit(self, command: bytes) -> bytes:
+        with self._mutex:
+            return super().transmit(command)
+
+    def reset(self) -> bytes:
+        with self._mutex:
+            return super().reset()
+
+    def power_off(self) -> None:
+        with self._mutex:
+            super().power_off()
 
 
 class Phone:
-    """A phone. Its card, :attr:`card`, is what a reader's link carries.
+    """One phone. An act is on disk when it returns; a refused one raises PhoneRefusal.
 
-    Args:
-        state: what it remembers.
-        store: where that is kept.
-        fund: the insurer, when the phone is online; ``None`` is a phone without a network.
+    A phone whose store failed to save is as if it had lost its power: load it anew.
+
+    Attributes:
+        state: what is saved.
+        fund: the fund, when there is a network; ``None`` when there is not.
+        card: what a link carries.
+        qr, delegations, updates, code, display: the parts, each with small methods, for
+            whoever needs one to misbehave.
+        mutex: held during every act.
     """
 
     def __init__(
@@ -52,17 +75,21 @@ class Phone:
         store: PhoneStore,
         clock: Clock,
         random_bytes: RandomBytes,
-        fund: Fund | None = None,
+        fund: Fund | None,
     ) -> None:
         self.state = state
         self.store = store
         self.clock = clock
         self.random_bytes = random_bytes
         self.fund = fund
-        self.code = SecretCode(state.card, self.save)
-        self.qr = QrDisplay(state, clock, random_bytes)
-        self._asking = False
-        self._typed_at: int | None = None
+        self.mutex = threading.RLock()
+        self.code = SecretCode(state.card, lambda: self.commit())
+        self.qr = QrDisplay(self)
+        self.delegations = Delegations(self)
+        self.updates = Updates(state, random_bytes)
+        self.display = Screen(self)
+        self.card: ECarte = _SharedCard(self, self)
+        self._typed_at: float | None = None
 
     @classmethod
     def enrol(
@@ -78,271 +105,291 @@ class Phone:
         valid_until: datetime.date | None = None,
         code_on_phone: bool = False,
     ) -> Phone:
-        """Enrol a new phone for a person.
+        """Enrol a new phone for a person. Their former phone's e-carte is opposed.
+
+        Args:
+            code: the secret code chosen, 4 to 8 digits.
+            store: an empty one.
+            valid_until: last day of the e-carte; a past day makes an expired one.
 
         Raises:
-            PhoneRefusal: the code is no code.
-            FundRefusal: the fund does not know the person, or will not.
+            PhoneRefusal: code_format, or the fund's reason (unknown_person, no_own_card …).
+            PhoneFileError: the store holds a phone already, or cannot be written.
         """
-        check_code(code)
+        if not store.is_empty:
+            raise PhoneFileError("this store holds a phone already: enrol in another one")
+        require_code_format(code)
         signing = NewKeys.make(1, random_bytes)
-        keys = NewKeys.make(ECV_SIM_1.key_pool_size, random_bytes)
-        answer = fund.enrol(
-            EnrolmentRequest(person_key, marker, signing.points[0], keys.points, valid_until)
-        )
+        agreement = NewKeys.make(ECV_SIM_1.key_pool_size, random_bytes)
+        try:
+            enrolment = fund.enrol(
+                EnrolmentRequest(
+                    person_key, marker, signing.points[0], agreement.points, valid_until
+                )
+            )
+        except FundRefusal as refusal:
+            raise PhoneRefusal(refusal.reason, f"the fund refuses: {refusal}") from None
         state = new_state(
-            person_key, code, marker, signing.scalars[0], keys, answer, int(clock())
+            person_key, code, marker, signing.scalars[0], agreement, enrolment, int(clock())
         )
         state.code_on_phone = code_on_phone
         phone = cls(state, store, clock, random_bytes, fund)
-        phone.save()
+        phone.commit()
         return phone
 
     @classmethod
     def load(
-        cls,
-        store: PhoneStore,
-        clock: Clock,
-        random_bytes: RandomBytes,
-        fund: Fund | None = None,
+        cls, store: PhoneStore, clock: Clock, random_bytes: RandomBytes, fund: Fund | None = None
     ) -> Phone:
-        """The phone as it was saved.
+        """Start a phone that was enrolled before.
 
         Raises:
-            PhoneFileError: it cannot be read.
+            PhoneFileError: nothing there, damaged, or of another version.
         """
         return cls(store.load(), store, clock, random_bytes, fund)
 
-    def save(self) -> None:
-        """Write everything down."""
-        self.store.save(self.state)
+    def close(self) -> None:
+        """Switch off: forget what is not saved and release the store."""
+        with self.mutex:
+            self._typed_at = None
+            self.store.close()
 
-    @functools.cached_property
-    def card(self) -> ECarte:
-        """The card in the phone."""
-        return ECarte(self.state.card, self.save, self, self.clock, self.random_bytes)
+    def commit(self) -> None:
+        """Save everything; what follows may rely on it."""
+        self.store.save(self.state)
 
     @property
     def serial(self) -> bytes:
-        """Serial of one's own card."""
+        """Serial of the phone's own card."""
         return self.state.card.serial
+
+    def entry(self, index: int) -> EntryState:
+        """The wallet entry with this number.
+
+        Raises:
+            PhoneRefusal: unknown_entry.
+        """
+        entry = self.state.card.entries.get(index)
+        if entry is None:
+            known = ", ".join(str(number) for number in sorted(self.state.card.entries))
+            raise PhoneRefusal("unknown_entry", f"no entry {index}; there are: {known}")
+        return entry
+
+    # --- lock and code ---
+
+    def lock(self) -> None:
+        """Lock the screen: the card answers SELECT with 6985 and nothing else."""
+        with self.mutex:
+            self._typed_at = None
+            self.display.clear()
+            self.state.locked = True
+            self.commit()
+
+    def unlock(self) -> None:
+        """Unlock the screen."""
+        with self.mutex:
+            self.state.locked = False
+            self.commit()
+
+    def enter_code(self, code: str) -> CodeResult:
+        """Type the code on the phone; a right one serves the next tap within 60 s, once.
+
+        Raises:
+            PhoneRefusal: locked, code_format (no try is spent).
+        """
+        with self.mutex:
+            self._require_unlocked()
+            require_code_format(code)
+            self._typed_at = None
+            result = self.code.verify(code)
+            if result.ok:
+                self._typed_at = self.clock()
+                self.display.asks_for_code = False
+            return result
+
+    def change_code(self, old: str, new: str) -> CodeResult:
+        """Choose another code.
+
+        Raises:
+            PhoneRefusal: locked, code_format.
+        """
+        with self.mutex:
+            self._require_unlocked()
+            require_code_format(new)
+            self._typed_at = None
+            return self.code.change(old, new)
+
+    def unblock_code(self, unblocking: str, new: str) -> CodeResult:
+        """Set a new code with the fund's unblocking code.
+
+        Raises:
+            PhoneRefusal: locked, code_format.
+        """
+        with self.mutex:
+            self._require_unlocked()
+            require_code_format(new)
+            self._typed_at = None
+            return self.code.unblock(unblocking, new)
+
+    def set_code_on_phone(self, wanted: bool) -> None:
+        """Choose whether the code is typed here (True) or on the reader."""
+        with self.mutex:
+            self.state.code_on_phone = wanted
+            self.commit()
+
+    def require_code(self, code: str) -> None:
+        """Compare ``code`` for an act that needs it.
+
+        Raises:
+            PhoneRefusal: code_format, code_wrong, code_blocked.
+        """
+        require_code_format(code)
+        if self.code.blocked:
+            raise PhoneRefusal("code_blocked", "the code is blocked: use the unblocking code")
+        result = self.code.verify(code)
+        if result.blocked:
+            raise PhoneRefusal("code_blocked", "wrong code, and it was the last try")
+        if not result.ok:
+            raise PhoneRefusal("code_wrong", f"wrong code, {result.tries_left} tries left")
 
     # --- what the card asks (Holder) ---
 
     @property
     def screen_locked(self) -> bool:
-        """A locked phone: the card answers nothing."""
+        """See :class:`Holder`."""
         return self.state.locked
 
     @property
     def code_on_phone(self) -> bool:
-        """The code is typed here and not on the reader."""
+        """See :class:`Holder`."""
         return self.state.code_on_phone
 
     def take_typed_code(self) -> bool:
-        """Whether a right code was typed less than 60 s ago; it serves once."""
-        typed = self._typed_at
-        if typed is None:
-            return False
+        """See :class:`Holder`."""
+        fresh = self.typed_code_is_fresh()
         self._typed_at = None
-        self.save()
-        return 0 <= self.clock() - typed <= ECV_SIM_1.phone_code_validity
+        return fresh
+
+    def typed_code_is_fresh(self) -> bool:
+        """Whether a right code was typed less than 60 s ago and not spent yet."""
+        if self._typed_at is None:
+            return False
+        return 0 <= self.clock() - self._typed_at < ECV_SIM_1.phone_code_validity
 
     def ask_for_code(self) -> None:
-        """The screen asks for the code."""
-        self._asking = True
+        """See :class:`Holder`."""
+        self.display.asks_for_code = True
 
-    # --- the holder's acts ---
-
-    def lock(self) -> None:
-        """Lock the screen; a code typed before is forgotten."""
-        self.state.locked = True
-        self._typed_at = None
-        self.save()
-
-    def unlock(self) -> None:
-        """Unlock the screen."""
-        self.state.locked = False
-        self.save()
-
-    def enter_code(self, code: str) -> CodeResult:
-        """Type the code: a right one counts for the next tap within 60 s."""
-        result = self.compare(code)
-        self._typed_at = int(self.clock()) if result.ok else None
-        self.save()
-        self._asking = self._asking and not result.ok
-        return result
-
-    def compare(self, code: str) -> CodeResult:
-        """Compare a code typed here, on the same counter as the card's."""
-        if not self.code.is_acceptable(code):
-            raise PhoneRefusal("code_malformed", "a code has 4 to 8 digits; no try was spent")
-        return self.code.verify(code)
+    # --- acts ---
 
     def show_qr(self, code: str, entry: int = 1, form: QrForm = QrForm.ONLINE) -> str:
-        """Text of a fresh QR code.
+        """Return the text of a new QR code for a wallet entry; the code is needed each time.
 
         Raises:
-            PhoneRefusal: wrong code, code blocked, unknown entry, expired, opposed, delegation.
+            PhoneRefusal: locked, unknown_entry, opposed, suspended, expired,
+                delegation_not_yet_valid, delegation_expired, delegation_revoked, code_format,
+                code_wrong, code_blocked, pseudonyms_empty (online form only).
         """
-        shown = self.entry(entry)
-        self.qr.check(shown)
-        self.require_code(code)
-        token = self.qr.token(shown, form)
-        self.qr.record(shown)
-        self.save()
-        return to_text(token)
-
-    def require_code(self, code: str) -> None:
-        """Refuse unless the code is right."""
-        if self.code.blocked:
-            raise PhoneRefusal("code_blocked", "the code is blocked: unblock it first")
-        result = self.compare(code)
-        if not result.ok:
-            raise PhoneRefusal("code_wrong", f"wrong code, {result.tries_left} tries left")
-
-    def entry(self, index: int) -> EntryState:
-        """A wallet entry.
-
-        Raises:
-            PhoneRefusal: there is none of that index.
-        """
-        try:
-            return self.state.card.entries[index]
-        except KeyError:
-            raise PhoneRefusal("unknown_entry", f"the wallet has no entry {index}") from None
+        with self.mutex:
+            self._require_unlocked()
+            text = self.qr.show(code, entry, form)
+            self.display.qr_until = int(self.clock()) + self.qr.lifetime()
+            return text
 
     def delegate(
         self,
         delegate_serial: bytes,
-        valid_from: int,
-        valid_until: int,
+        valid_from: float,
+        valid_until: float,
         entries: Sequence[int] = (1,),
         roles: Sequence[Role] = (),
     ) -> DelegationGrant:
-        """Delegate cards of this wallet; the delegate's phone has them at its next update.
+        """Let another phone act for these entries, for up to 30 days; all roles unless named.
+
+        Returns:
+            The grant with the fund's signature. The delegate's phone has it after its update.
 
         Raises:
-            PhoneRefusal: a delegated card, unknown entry, no network.
-            FundRefusal: the fund does not countersign.
+            PhoneRefusal: locked, unknown_entry, no_network, or the fund's reason.
         """
-        covered = [self.entry(index) for index in entries]
-        if any(entry.kind is EntryKind.DELEGATED for entry in covered):
-            raise PhoneRefusal("not_transitive", "a delegated card cannot be delegated further")
-        grant = self.signed_grant(
-            delegate_serial, valid_from, valid_until, [e.serial for e in covered], roles
-        )
-        signed = self._online().countersign(GRANT.build(grant))
-        self.state.given.append(GivenGrant(signed, False))
-        self.save()
-        return GRANT.parse(signed)
-
-    def signed_grant(
-        self,
-        delegate_serial: bytes,
-        valid_from: int,
-        valid_until: int,
-        serials: Sequence[bytes],
-        roles: Sequence[Role],
-    ) -> DelegationGrant:
-        """A grant with this phone's signature only."""
-        grant = DelegationGrant(
-            grant_id=self.random_bytes(8),
-            delegator=self.serial,
-            delegate=delegate_serial,
-            valid_from=valid_from,
-            valid_until=valid_until,
-            issued_at=int(self.clock()),
-            entries=tuple(serials),
-            roles=roles_bitmap(*roles),
-            status_index=0,
-            delegator_signature=_NO_SIGNATURE,
-            fund_key_id=bytes(8),
-            fund_signature=_NO_SIGNATURE,
-        )
-        key = pki.private_key(self.state.card.signing_scalar)
-        return dataclasses.replace(grant, delegator_signature=pki.sign(key, delegator_input(grant)))
+        with self.mutex:
+            self._require_unlocked()
+            return self.delegations.give(delegate_serial, valid_from, valid_until, entries, roles)
 
     def take_back(self, grant_id: bytes) -> None:
-        """End a delegation at once.
+        """End a grant at once, given or held.
 
         Raises:
-            PhoneRefusal: no network.
-            FundRefusal: no such grant, or not this phone's.
+            PhoneRefusal: locked, no_network, unknown_grant, not_party.
         """
-        self._online().revoke_grant(grant_id, self.serial)
-        for item in self.state.given:
-            if GRANT.parse(item.grant).grant_id == grant_id:
-                pass
-        self.save()
+        with self.mutex:
+            self._require_unlocked()
+            self.delegations.take_back(grant_id)
 
     def report_lost(self) -> None:
-        """Report the phone lost or stolen, as its holder would from another device."""
-        self._online().report_lost(self.serial)
-        self.state.card.life_cycle = LifeCycle.OPPOSED
-        self.save()
-
-    def update(self) -> None:
-        """Fetch rights, state, delegated cards; fill the pools.
+        """Report this phone lost, from anywhere: the fund opposes all it carries. The phone
+        itself knows nothing of it before its next update.
 
         Raises:
-            PhoneRefusal: no network.
+            PhoneRefusal: no_network.
         """
-        updates = Updates(self.state, self.random_bytes)
-        keys = updates.missing_keys()
-        updates.apply(keys, self._online().refresh(updates.request(keys)), int(self.clock()))
-        self.save()
+        with self.mutex:
+            self.require_fund().report_lost(self.serial)
 
-    def last_seven_days(self) -> list[Event]:
-        """Receipts and uses, newest first."""
-        since = self.clock() - SHOWN_DAYS * 86_400
-        events = [
-            Event(
-                receipt.time,
-                f"{receipt.professional}: {receipt.outcome.value.replace('_', ' ')}, "
-                + ", ".join(line.label for line in receipt.lines),
-            )
-            for receipt in self.state.receipts
-        ]
-        for entry in self.state.card.entries.values():
-            uses = USAGE.parse(entry.usage_log).uses if entry.usage_log else ()
-            events += [
-                Event(
-                    use.time,
-                    "QR code shown"
-                    if use.kind is UsageKind.QR
-                    else f"held to the reader of {use.professional}",
-                )
-                for use in uses
-            ]
-        kept = [event for event in events if event.time >= since]
-        return sorted(kept, key=lambda event: event.time, reverse=True)
+    def update(self) -> None:
+        """Fetch what is new: state of the e-carte, rights, delegated entries, keys, pseudonyms,
+        receipts.
+
+        Raises:
+            PhoneRefusal: no_network, unknown_card.
+        """
+        with self.mutex:
+            fund = self.require_fund()
+            keys = self.updates.missing_keys()
+            try:
+                refresh = fund.refresh(self.updates.request(keys))
+            except FundRefusal as refusal:
+                raise PhoneRefusal(refusal.reason, f"the fund refuses: {refusal}") from None
+            self.updates.apply(keys, refresh, int(self.clock()))
+            self.commit()
+
+    def last_seven_days(self) -> list[Receipt | Use]:
+        """Receipts fetched and uses logged in the last seven days, newest first."""
+        with self.mutex:
+            since = self.clock() - SHOWN_DAYS * 86400
+            entries = self.state.card.entries.values()
+            found: list[Receipt | Use] = [*self.state.receipts]
+            found += [use for entry in entries for use in uses_of(entry)]
+            shown = [one for one in found if one.time >= since]
+            return sorted(shown, key=lambda one: one.time, reverse=True)
 
     @property
     def screen(self) -> str:
         """What the screen shows now."""
-        card = self.state.card
-        if self.state.locked:
-            return "locked"
-        if card.life_cycle is not LifeCycle.OPERATIONAL:
-            return f"TEST · this e-carte is {card.life_cycle.name.lower()}"
-        if self.code.blocked:
-            return "TEST · code blocked: use the unblocking code"
-        if self._asking:
-            return "TEST · enter your code, then tap again"
-        return "TEST · e-carte Vitale, ready"
+        with self.mutex:
+            return self.display.text()
 
-    def _online(self) -> Fund:
+    def require_fund(self) -> Fund:
+        """The fund.
+
+        Raises:
+            PhoneRefusal: no_network.
+        """
         if self.fund is None:
-            raise PhoneRefusal("offline", "the phone has no network: try again when it has")
+            raise PhoneRefusal("no_network", "the fund cannot be reached: try again on line")
         return self.fund
 
-
-def check_code(code: str) -> None:
-    """Refuse what cannot be a code."""
-    low, high = ECV_SIM_1.code_min_digits, ECV_SIM_1.code_max_digits
-    if not (code.isascii() and code.isdecimal() and low <= len(code) <= high):
-        raise PhoneRefusal("code_malformed", f"a code has {low} to {high} digits")
+    def _require_unlocked(self) -> None:
+        if self.screen_locked:
+            raise PhoneRefusal("locked", "the phone is locked: unlock it first")
 
 
-__all__ = ["Event", "Phone", "PhoneRefusal"]
+def require_code_format(code: str) -> None:
+    """Refuse what is no code.
+
+    Raises:
+        PhoneRefusal: code_format.
+    """
+    least, most = ECV_SIM_1.code_min_digits, ECV_SIM_1.code_max_digits
+    if not (code.isascii() and code.isdecimal() and least <= len(code) <= most):
+        raise PhoneRefusal("code_format", f"a code has {least} to {most} digits")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 from collections.abc import Mapping
 from typing import TypeVar
 
 from card_formats.core import FormatError, WireFormat
-from card_formats.data_objects import COVER, IDENTITY, RIGHTS, FileSignature, Identity, Rights
+from card_formats.data_objects import COVER, IDENTITY, RIGHTS, FileSignature, Identity
 from card_formats.grant import DelegationGrant
 from card_formats.profile_ecv_sim_1 import EntryKind, Fid, Role
 from card_formats.wallet import WalletEntry
 from reader_drivers.terminal.card_files import read_file
 from reader_drivers.terminal.context import Context
-from reader_drivers.terminal.evidence import check_files, check_grant
+from reader_drivers.terminal.evidence import check_files, check_grant, check_rights
 from reader_drivers.terminal.secure_session import SecureSession
 from reader_drivers.terminal.verdict import Findings, Reason
 
@@ -68,7 +67,7 @@ def check_entry(
     if identity is not None:
         _check_identity(context, findings, identity, entry)
     if rights is not None:
-        _check_rights(context, findings, rights)
+        check_rights(context, findings, rights)
     if signature is not None:
         _check_same_card(findings, signature, entry)
         findings.identity, findings.rights, findings.cover = identity, rights, cover
@@ -111,22 +110,6 @@ def _check_identity(
         findings.refuse(
             Reason.TAMPERED_DATA, "EF.WALLET and EF.IDENTITY disagree on the end of validity"
         )
-
-
-def _check_rights(context: Context, findings: Findings, rights: Rights) -> None:
-    today = context.today
-    if any(period.valid_from <= today <= period.valid_until for period in rights.periods):
-        return
-    last = max((period.valid_until for period in rights.periods), default=None)
-    findings.refuse(Reason.RIGHTS_ENDED, _rights_text(last, today))
-
-
-def _rights_text(last: datetime.date | None, today: datetime.date) -> str:
-    if last is None:
-        return "the card holds no period of rights"
-    if last < today:
-        return f"the rights ended on {last:%Y-%m-%d}"
-    return "no period of rights covers today"
 
 
 def _check_same_card(findings: Findings, signature: FileSignature, entry: WalletEntry) -> None:

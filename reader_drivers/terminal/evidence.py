@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import hashlib
 from collections.abc import Mapping, Sequence
 
 from cryptography import x509
 
 from card_formats.core import FormatError
-from card_formats.data_objects import FILE_SIGNATURE, FileSignature, file_signature_input
+from card_formats.data_objects import FILE_SIGNATURE, FileSignature, Rights, file_signature_input
 from card_formats.fields import serial_text
 from card_formats.grant import GRANT, DelegationGrant, fund_input
 from card_formats.opposition_list import Status
@@ -80,6 +81,23 @@ def check_files(
             )
             good = False
     return value if good else None
+
+
+def check_rights(context: Context, findings: Findings, rights: Rights) -> None:
+    """A period of rights must cover today (profile 6.2)."""
+    today = context.today
+    if any(period.valid_from <= today <= period.valid_until for period in rights.periods):
+        return
+    last = max((period.valid_until for period in rights.periods), default=None)
+    findings.refuse(Reason.RIGHTS_ENDED, _rights_text(last, today))
+
+
+def _rights_text(last: datetime.date | None, today: datetime.date) -> str:
+    if last is None:
+        return "the card holds no period of rights"
+    if last < today:
+        return f"the rights ended on {last:%Y-%m-%d}"
+    return "no period of rights covers today"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
+from collections.abc import Sequence
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from card_formats.core import FormatError
+from card_formats.data_objects import Cover, Rights
 from card_formats.profile_ecv_sim_1 import Marker
 from card_formats.qr_token import (
     QR_CREDENTIAL,
@@ -31,6 +32,7 @@ from reader_drivers.terminal.evidence import (
     check_expected_serial,
     check_list,
     check_marker,
+    check_rights,
     check_status,
     check_terms,
 )
@@ -41,17 +43,28 @@ from reader_drivers.terminal.verdict import Findings, Reason, Verdict
 _REASONS = {reason.value: reason for reason in Reason}
 
 
-@dataclasses.dataclass(frozen=True)
-class Resolution:
+class Resolution(Protocol):
     """The fund's answer to an online token.
 
     ``credential`` is what the pseudonym stands for, ``None`` when the fund refuses, for
-    ``reasons`` (identifiers of :class:`Reason`), in words in ``detail``.
+    ``reasons`` (identifiers of :class:`Reason`), in words in ``detail``; ``rights`` and ``cover``
+    are those of the card as of now, where the fund tells them.
     """
 
-    credential: QrCredential | None
-    reasons: tuple[str, ...] = ()
-    detail: str = ""
+    @property
+    def credential(self) -> QrCredential | None: ...
+
+    @property
+    def reasons(self) -> Sequence[str]: ...
+
+    @property
+    def detail(self) -> str: ...
+
+    @property
+    def rights(self) -> Rights | None: ...
+
+    @property
+    def cover(self) -> Cover | None: ...
 
 
 class QrUnresolved(TerminalError):
@@ -157,6 +170,9 @@ class Scan:
             self.findings.refuse(
                 Reason.QR_UNRESOLVED, resolution.detail or "the fund does not know this code"
             )
+        if resolution.rights is not None:
+            check_rights(self.context, self.findings, resolution.rights)
+        self.findings.rights, self.findings.cover = resolution.rights, resolution.cover
         return resolution.credential
 
     # --- what it says -------------------------------------------------------------------------

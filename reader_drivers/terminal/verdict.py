@@ -76,7 +76,8 @@ class Verdict:
         reasons: all reasons found, in the order found, each once.
         warnings: what does not refuse but should be shown (a stale list within its grace).
         identity, rights, cover: of the entry presented, from a tap, once the fund's signature
-            over them has been verified; ``None`` otherwise.
+            over them has been verified; rights and cover also from an online QR code, as the
+            fund told them; ``None`` otherwise.
         credential: from a QR code, once the fund's signature has been verified.
         serial: serial of the card presented, as far as it is known.
         acting_for: serial of the delegator's own card when the entry is delegated.

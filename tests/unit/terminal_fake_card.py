@@ -8,6 +8,30 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.cmac import CMAC
+from terminal_fakes import (
+    CHILD,
+    CHILD_INDEX,
+    CODE,
+    DELEGATED_INDEX,
+    DELEGATOR,
+    GRANT_INDEX,
+    NOW,
+    OWN,
+    OWN_INDEX,
+    PROFESSIONAL,
+    TODAY,
+    FakeFund,
+    chain_bytes,
+    entry_files,
+    new_key,
+    point,
+    sign,
+)
+
 from card_formats.apdu import COMMAND_APDU, RESPONSE_APDU, CommandApdu, ResponseApdu
 from card_formats.atr import ATR, contactless_atr
 from card_formats.ber_tlv import encode
@@ -38,30 +62,7 @@ from card_formats.selection import (
     Proprietary,
 )
 from card_formats.wallet import WALLET, WalletEntry
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.cmac import CMAC
 from reader_drivers.api import CardAbsent
-from terminal_fakes import (
-    CHILD,
-    CHILD_INDEX,
-    CODE,
-    DELEGATED_INDEX,
-    DELEGATOR,
-    GRANT_INDEX,
-    NOW,
-    OWN,
-    OWN_INDEX,
-    PROFESSIONAL,
-    TODAY,
-    FakeFund,
-    chain_bytes,
-    entry_files,
-    new_key,
-    point,
-    sign,
-)
 
 Answer = tuple[bytes, int]
 
@@ -109,16 +110,12 @@ class FakeCard:
             Proprietary(ProfileVersion(1, 0), LifeCycle.OPERATIONAL, Marker.TEST),
             ExtendedLength(65535, 65535),
         )
-        self.agreement = fund.leaf(
-            "ecv-pseudonym", fund.issuing, KeyPurpose.CARD_AGREEMENT
-        )
+        self.agreement = fund.leaf("ecv-pseudonym", fund.issuing, KeyPurpose.CARD_AGREEMENT)
         self.agreement_chain: list[x509.Certificate] = [
             fund.issuing.certificate,
             self.agreement.certificate,
         ]
-        self.signing = fund.leaf(
-            "card", fund.issuing, KeyPurpose.CARD_SIGNATURE, serial=OWN
-        )
+        self.signing = fund.leaf("card", fund.issuing, KeyPurpose.CARD_SIGNATURE, serial=OWN)
         self.status = CardStatus(
             LifeCycle.OPERATIONAL, False, CodeState.NEEDED, RefusalReason.NONE, False
         )

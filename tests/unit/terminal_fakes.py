@@ -12,6 +12,19 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from cryptography.x509.oid import NameOID, ObjectIdentifier
+
 from card_formats.ber_tlv import encode
 from card_formats.data_objects import (
     COVER,
@@ -41,18 +54,6 @@ from card_formats.opposition_list import (
 from card_formats.organisation import Organisation
 from card_formats.profile_ecv_sim_1 import Fid, KeyPurpose, Marker, Role
 from card_formats.qr_token import QrCredential, credential_input
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
-from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 NOW = 1_795_000_000
 DAY = 86_400
@@ -279,9 +280,7 @@ class FakeFund:
             first_names="Zoé",
             delegation=None,
             extension=b"",
-            phone_key=phone.public_key().public_bytes(
-                Encoding.X962, PublicFormat.CompressedPoint
-            ),
+            phone_key=phone.public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint),
             fund_signature=bytes(64),
         )
         value = dataclasses.replace(value, **changes)

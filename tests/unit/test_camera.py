@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import segno
 from PIL import Image
+from zxingcpp import BarcodeFormat, create_barcode, write_barcode_to_image
+
 from reader_drivers.api import CodeReader, CodeUnreadable, ReaderUnavailable, ReaderUrlError
 from reader_drivers.camera import CameraReader, open_url
-from zxingcpp import BarcodeFormat, create_barcode, write_barcode_to_image
 
 TEXT = "ECV1:6BF%RN%5AX8L*34 W:9/"
 
@@ -48,12 +49,12 @@ def test_white_on_black(tmp_path: Path) -> None:
 
 def test_a_token_goes_before_other_codes(tmp_path: Path) -> None:
     path = tmp_path / "both.png"
-    with Image.open(draw(tmp_path / "a.png", "HELLO")) as other:
-        with Image.open(draw(tmp_path / "b.png")) as token:
-            both = Image.new("L", (other.width + token.width, max(other.height, token.height)), 255)
-            both.paste(other, (0, 0))
-            both.paste(token, (other.width, 0))
-            both.save(path)
+    other, token = draw(tmp_path / "a.png", "HELLO"), draw(tmp_path / "b.png")
+    with Image.open(other) as left, Image.open(token) as right:
+        both = Image.new("L", (left.width + right.width, max(left.height, right.height)), 255)
+        both.paste(left, (0, 0))
+        both.paste(right, (left.width, 0))
+        both.save(path)
     assert CameraReader(path).read() == TEXT
 
 

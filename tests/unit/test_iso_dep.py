@@ -33,7 +33,7 @@ def test_cascade_levels() -> None:
     )
     assert len(cascade_levels(bytes(10))) == 3
     for wrong in (b"", bytes(5), bytes.fromhex("88010203")):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="UID"):
             cascade_levels(wrong)
 
 

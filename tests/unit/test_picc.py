@@ -208,7 +208,7 @@ def test_mute_card(wtx: bool) -> None:
 def test_a_defect_of_the_card_is_not_hidden(wtx: bool) -> None:
     picc, card = picc_of(wtx=wtx)
     activate(picc)
-    card.transmit = lambda command: 1 / 0  # type: ignore
+    card.transmit = lambda command: 1 / 0  # type: ignore[assignment, method-assign, return-value]
     with pytest.raises(ZeroDivisionError):
         send(picc, ECHO)
 
@@ -217,7 +217,7 @@ def test_time_is_asked_for_before_fwt_ends() -> None:
     picc, card = picc_of(wtx=True, fwi=6, wtxm=3)
     fwt = 0.0193
     release = threading.Event()
-    card.transmit = lambda command: release.wait(5) and b"\x90\x00"  # type: ignore
+    card.transmit = lambda command: release.wait(5) and b"\x90\x00"  # type: ignore[assignment, method-assign, return-value]
     activate(picc)
     started = time.monotonic()
     assert send(picc, ECHO) == ["F203"]
@@ -241,7 +241,7 @@ def test_field_lost_while_the_card_works() -> None:
         inside.append("out")
         return b"\x90\x00"
 
-    card.transmit = work  # type: ignore
+    card.transmit = work  # type: ignore[method-assign]
     activate(picc)
     assert send(picc, ECHO) == ["F20A"]
     picc.field(False)
@@ -258,7 +258,7 @@ def test_field_lost_while_the_card_works() -> None:
 def test_card_that_still_works_is_not_powered_on_again() -> None:
     picc, card = picc_of(wtx=True, fwi=2)
     release = threading.Event()
-    card.transmit = lambda command: release.wait(5) and b"\x90\x00"  # type: ignore
+    card.transmit = lambda command: release.wait(5) and b"\x90\x00"  # type: ignore[assignment, method-assign, return-value]
     activate(picc)
     assert send(picc, ECHO) == ["F20A"]
     picc.field(False)
@@ -307,5 +307,5 @@ def test_removed_card_returns() -> None:
     [{"fwi": 15}, {"fsci": 13}, {"wtxm": 0}, {"wtxm": 60}, {"uid": bytes(5)}, {"sak": 256}],
 )
 def test_impossible_configuration(config: dict[str, Any]) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"outside|UID"):
         PiccConfig(**config)

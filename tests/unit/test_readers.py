@@ -82,7 +82,7 @@ def test_removal_in_mid_command(reader: VirtualReader) -> None:
         assert card.power_offs == 0
         return b"\x90\x00"
 
-    card.transmit = work  # type: ignore
+    card.transmit = work  # type: ignore[method-assign]
     reader.insert(card)
     session = reader.connect()
 
@@ -115,7 +115,7 @@ def test_failing_card(reader: VirtualReader, failure: OSError, error: type[Excep
 @pytest.mark.parametrize("response", [b"", b"\x90"])
 def test_response_without_status(reader: VirtualReader, response: bytes) -> None:
     card = EchoCard()
-    card.transmit = lambda command: response  # type: ignore
+    card.transmit = lambda command: response  # type: ignore[method-assign]
     reader.insert(card)
     session = reader.connect()
     with pytest.raises(CommunicationFault, match="no status"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+
 from card_formats.apdu import CommandApdu, ResponseApdu
 from card_formats.atr import ATR, ATS, Ats, contactless_atr
 from reader_drivers.api import CommunicationFault
@@ -129,9 +130,7 @@ def test_get_response_keeps_the_warning_and_drops_data_on_an_error() -> None:
 
 
 def test_get_response_with_wrong_le() -> None:
-    script = Script(
-        ("00B0000000", "6105"), ("00C0000005", "6C02"), ("00C0000002", "01029000")
-    )
+    script = Script(("00B0000000", "6105"), ("00C0000005", "6C02"), ("00C0000002", "01029000"))
     assert run(script, READ).data == b"\x01\x02"
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from card_formats.profile_ecv_sim_1 import Role
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from terminal_fakes import DAY, NOW, PROFESSIONAL, FakeFund, key_id, pem
+
+from card_formats.profile_ecv_sim_1 import Role
 from reader_drivers.terminal.errors import KitError, TerminalError
 from reader_drivers.terminal.kit import TerminalKit
-from terminal_fakes import DAY, NOW, PROFESSIONAL, FakeFund, key_id, pem
 
 FUND = FakeFund()
 KIT = FUND.kit()
@@ -117,7 +118,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_an_expired_kit() -> None:
     kit = FUND.kit(begins=NOW - 9 * DAY, ends=NOW - DAY)
     assert TerminalKit.from_json(kit).professional == PROFESSIONAL
-    with pytest.raises(KitError, match="expired .* new kit"):
+    with pytest.raises(KitError, match=r"expired .* new kit"):
         TerminalKit.from_json(kit, now=NOW)
 
 

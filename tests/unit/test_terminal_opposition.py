@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from terminal_fakes import DAY, NOW, FakeFund, key_id
+
 from card_formats.opposition_list import Status
 from reader_drivers.terminal.errors import OppositionError
 from reader_drivers.terminal.kit import TerminalKit
 from reader_drivers.terminal.opposition import ListState, OppositionStore
 from reader_drivers.terminal.trust import FundTrust
-from terminal_fakes import DAY, NOW, FakeFund, key_id
 
 FUND = FakeFund()
 STRANGERS = FakeFund()

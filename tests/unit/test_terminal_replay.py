@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from reader_drivers.terminal import atomic_file
 from reader_drivers.terminal.errors import ReplayStoreError
 from reader_drivers.terminal.replay import ReplayStore

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from terminal_fake_card import FakeCard
+from terminal_fakes import CODE, NOW, FakeFund, seeded
+
 from card_formats.apdu import CommandApdu, ResponseApdu
 from card_formats.profile_ecv_sim_1 import KeyPurpose
 from reader_drivers.api import CommunicationFault
@@ -17,8 +20,6 @@ from reader_drivers.terminal.scp11_host import Variant
 from reader_drivers.terminal.secure_messaging_host import SecureMessaging, SessionKeys
 from reader_drivers.terminal.secure_session import SecureSession
 from reader_drivers.terminal.verdict import Reason
-from terminal_fake_card import FakeCard
-from terminal_fakes import CODE, NOW, FakeFund, seeded
 
 FUND = FakeFund()
 KIT = TerminalKit.from_json(FUND.kit())
@@ -274,9 +275,7 @@ def test_a_handshake_answer_cut_short(card: FakeCard) -> None:
         (0x82, 0x6985, "refuses the authentication"),
     ],
 )
-def test_refusals_carry_their_status_word(
-    card: FakeCard, ins: int, sw: int, message: str
-) -> None:
+def test_refusals_carry_their_status_word(card: FakeCard, ins: int, sw: int, message: str) -> None:
     card.refuse = {ins: sw}
     with pytest.raises(SecureSessionError, match=message) as caught:
         open_a(card)
@@ -284,7 +283,7 @@ def test_refusals_carry_their_status_word(
     assert caught.value.reason is Reason.REFUSED_BY_CARD
 
 
-# --- the fake card itself, against an independent host ---------------------------------------------
+# --- the fake card itself, against an independent host -----------------------------------------
 
 
 def test_the_fake_card_agrees_with_an_independent_host(card: FakeCard) -> None:

@@ -6,10 +6,25 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from card_formats.profile_ecv_sim_1 import KeyPurpose
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from terminal_fakes import (
+    DAY,
+    NOW,
+    OWN,
+    FakeFund,
+    certify,
+    chain_bytes,
+    name,
+    new_key,
+    sign,
+)
+from terminal_fakes import (
+    key_id as independent_key_id,
+)
+
+from card_formats.profile_ecv_sim_1 import KeyPurpose
 from reader_drivers.terminal.errors import TrustError
 from reader_drivers.terminal.trust import (
     FundTrust,
@@ -21,18 +36,6 @@ from reader_drivers.terminal.trust import (
     verify_raw,
 )
 from reader_drivers.terminal.verdict import Reason
-from terminal_fakes import (
-    DAY,
-    NOW,
-    OWN,
-    FakeFund,
-    chain_bytes,
-    certify,
-    key_id as independent_key_id,
-    name,
-    new_key,
-    sign,
-)
 
 FUND = FakeFund()
 SIGNATURE = KeyPurpose.CARD_SIGNATURE
@@ -188,7 +191,9 @@ def test_certificates_one_after_another() -> None:
     assert split_certificates(b"") == ()
 
 
-@pytest.mark.parametrize("change", [lambda b: b[:-1], lambda b: b + b"\x30", lambda b: b"\x04\x01\x00"])
+@pytest.mark.parametrize(
+    "change", [lambda b: b[:-1], lambda b: b + b"\x30", lambda b: b"\x04\x01\x00"]
+)
 def test_what_is_no_certificate(change: Callable[[bytes], bytes]) -> None:
     with pytest.raises(TrustError, match="cannot be read"):
         split_certificates(change(chain_bytes([leaf()])))

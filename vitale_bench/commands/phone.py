@@ -13,6 +13,8 @@ from vitale_bench import output
 from vitale_bench.home import Home, HomeError, default_home
 
 if TYPE_CHECKING:
+    from card_formats.data_objects import Use
+    from firmware_sim.fund.records import Receipt
     from firmware_sim.phone.phone import Phone
 
 app = typer.Typer(
@@ -87,7 +89,7 @@ def enrol(
     from firmware_sim.phone.phone import Phone
     from firmware_sim.phone.store import FileStore
 
-    bench = Home(home)
+    bench = Home.opened(home)
     path = bench.new_phone_path(name or person)
     today = datetime.datetime.now(datetime.UTC).date()
     phone = Phone.enrol(
@@ -112,7 +114,7 @@ def _random(count: int) -> bytes:
 @app.command("list")
 def list_phones(home: HomeOption, as_json: JsonOption = False) -> None:
     """List the saved phones."""
-    bench = Home(home)
+    bench = Home.opened(home)
     names = bench.phone_names()
     if as_json:
         output.print_json({"phones": [_describe(name, bench.phone(name)) for name in names]})
@@ -126,7 +128,7 @@ def list_phones(home: HomeOption, as_json: JsonOption = False) -> None:
 @app.command()
 def show(name: NameArgument, home: HomeOption, as_json: JsonOption = False) -> None:
     """Show a phone: its screen, its wallet, its state."""
-    phone = Home(home).phone(name)
+    phone = Home.opened(home).phone(name)
     description = _describe(name, phone)
     if as_json:
         output.print_json(description)
@@ -174,7 +176,7 @@ def _say(phone: Phone, text: str) -> None:
 @app.command()
 def lock(name: NameArgument, home: HomeOption) -> None:
     """Lock the screen: the card answers nothing until it is unlocked."""
-    phone = Home(home).phone(name)
+    phone = Home.opened(home).phone(name)
     phone.lock()
     _say(phone, "locked")
 
@@ -188,7 +190,7 @@ def unlock(
     ] = None,
 ) -> None:
     """Unlock the screen, and type the code for the next tap (within 60 s)."""
-    phone = Home(home).phone(name)
+    phone = Home.opened(home).phone(name)
     phone.unlock()
     if code is None:
         _say(phone, "unlocked")
@@ -214,7 +216,7 @@ def tap(
     from reader_drivers.virtual import VirtualReader
     from vitale_bench.verdicts import report_verdict
 
-    bench = Home(home)
+    bench = Home.opened(home)
     fund = bench.fund()
     phone = bench.phone(name, fund)
     reader = VirtualReader()
@@ -235,17 +237,17 @@ def delegate(
     """Delegate one's card to another phone, which receives it at its next `phone update`."""
     from card_formats.profile_ecv_sim_1 import Role
 
-    bench = Home(home)
+    bench = Home.opened(home)
     fund = bench.fund()
     phone = bench.phone(name, fund)
-    delegate_phone = bench.phone(to, fund)
+    delegate_serial = bench.phone(to).serial
     try:
         roles = tuple(Role[text.upper()] for text in role or ())
     except KeyError as error:
         known = ", ".join(r.name.lower() for r in Role)
         raise HomeError(f"no profession {error}; there are: {known}") from None
     now = int(time.time())
-    grant = phone.delegate(delegate_phone.serial, now, now + days * 86400, roles=roles)
+    grant = phone.delegate(delegate_serial, now, now + days * 86400, roles=roles)
     _say(phone, f"delegated to {to} for {days} days, grant {grant.grant_id.hex()}")
 
 
@@ -256,7 +258,7 @@ def take_back(
     home: HomeOption,
 ) -> None:
     """Take a delegation back at once."""
-    bench = Home(home)
+    bench = Home.opened(home)
     phone = bench.phone(name, bench.fund())
     try:
         grant_id = bytes.fromhex(grant)
@@ -269,7 +271,7 @@ def take_back(
 @app.command("report-lost")
 def report_lost(name: NameArgument, home: HomeOption) -> None:
     """Report the phone lost or stolen: the fund puts the card on the opposition list."""
-    bench = Home(home)
+    bench = Home.opened(home)
     phone = bench.phone(name, bench.fund())
     phone.report_lost()
     _say(phone, "reported lost; on the opposition list from now on")
@@ -278,7 +280,7 @@ def report_lost(name: NameArgument, home: HomeOption) -> None:
 @app.command()
 def update(name: NameArgument, home: HomeOption) -> None:
     """Fetch rights, state and delegated cards from the fund."""
-    bench = Home(home)
+    bench = Home.opened(home)
     phone = bench.phone(name, bench.fund())
     phone.update()
     _say(phone, f"up to date, {len(phone.state.card.entries)} card(s) in the wallet")
@@ -287,13 +289,27 @@ def update(name: NameArgument, home: HomeOption) -> None:
 @app.command()
 def history(name: NameArgument, home: HomeOption, as_json: JsonOption = False) -> None:
     """What happened in the last seven days."""
-    bench = Home(home)
+    bench = Home.opened(home)
     lines = bench.phone(name, bench.fund()).last_seven_days()
     if as_json:
-        output.print_json({"events": [line.as_dict() for line in lines]})
+        output.print_json({"events": [_event(line) for line in lines]})
         return
     if not lines:
         output.console.print("nothing in the last seven days")
     for line in lines:
         when = datetime.datetime.fromtimestamp(line.time, datetime.UTC)
-        output.console.print(f"{when:%Y-%m-%d %H:%M} UTC  {line.text}")
+        output.console.print(f"{when:%Y-%m-%d %H:%M} UTC  {_event(line)['what']}")
+
+
+def _event(line: Receipt | Use) -> dict[str, Any]:
+    from firmware_sim.fund.records import Receipt
+
+    if isinstance(line, Receipt):
+        what = f"{line.outcome.value.replace('_', ' ')}: " + ", ".join(
+            item.label for item in line.lines
+        )
+    elif line.role is None:
+        what = "QR code shown"
+    else:
+        what = "held to a reader"
+    return {"time": line.time, "professional": line.professional, "what": what}

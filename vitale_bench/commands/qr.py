@@ -42,18 +42,17 @@ def show(
     from card_formats.qr_token import QrForm
     from firmware_sim.phone import qr_image
 
-    bench = Home(home)
+    bench = Home.opened(home)
     text = bench.phone(name, bench.fund()).show_qr(code, entry=entry, form=QrForm[form.name])
+    version = int(qr_image.symbol(text).version)
     if png:
-        png.write_bytes(qr_image.png(text))
+        png.write_bytes(qr_image.draw(text))
     if as_json:
-        output.print_json(
-            {"text": text, "version": qr_image.version(text), "png": str(png) if png else None}
-        )
+        output.print_json({"text": text, "version": version, "png": str(png) if png else None})
     elif png:
-        output.console.print(f"{png}: QR version {qr_image.version(text)}, {len(text)} characters")
+        output.console.print(f"{png}: QR version {version}, {len(text)} characters")
     else:
-        output.console.print(qr_image.terminal_text(text), soft_wrap=True)
+        print(qr_image.draw_terminal(text), end="")
         output.console.print("TEST · valid for two minutes, read once")
 
 
@@ -75,5 +74,5 @@ def read(
         text = reader.read()
     finally:
         reader.close()
-    bench = Home(home)
+    bench = Home.opened(home)
     report_verdict(bench.terminal(bench.fund()).scan(text), as_json)
