@@ -10,6 +10,7 @@ import typer
 
 from vitale_bench.commands import campaign, phone, qr, readers
 from vitale_bench.exit_codes import ExitCode
+from vitale_bench.home import close_homes
 
 app = typer.Typer(
     name="vitale-bench",
@@ -53,7 +54,9 @@ def _root(
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     try:
-        outcome = app(args=arguments, standalone_mode=False)
+        app(args=arguments)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else ExitCode.OK
     except KeyboardInterrupt:
         print("vitale-bench: stopped", file=sys.stderr)
         return 130
@@ -62,15 +65,16 @@ def main(arguments: list[str] | None = None) -> int:
         return ExitCode.OK
     except Exception as error:
         return _explain(error)
-    return outcome if isinstance(outcome, int) else ExitCode.OK
+    finally:
+        close_homes()
+    return ExitCode.OK
 
 
 def _explain(error: Exception) -> int:
     from vitale_bench.errors import explain
 
     message, code = explain(error)
-    if message:
-        print(f"vitale-bench: {message}", file=sys.stderr)
+    print(f"vitale-bench: {message}", file=sys.stderr)
     return code
 
 

@@ -8,17 +8,7 @@ from vitale_bench.exit_codes import ExitCode
 
 
 def explain(error: Exception) -> tuple[str, int]:
-    """Return the line to print ("" for none) and the exit code."""
-    import click
-    import typer
-
-    if isinstance(error, click.exceptions.Exit | typer.Exit):
-        return "", error.exit_code
-    if isinstance(error, click.exceptions.Abort | typer.Abort):
-        return "stopped", 130
-    if isinstance(error, click.ClickException):
-        error.show()
-        return "", error.exit_code
+    """Return the line to print and the exit code."""
     if isinstance(error, _refusals()):
         return str(error), ExitCode.REFUSED
     if isinstance(error, _wrong_use()):

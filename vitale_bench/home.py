@@ -14,8 +14,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 if TYPE_CHECKING:
     from firmware_sim.fund.service import Fund
     from firmware_sim.phone.phone import Phone
@@ -37,6 +35,15 @@ def default_home() -> Path:
     return (Path(base) if base else Path.home() / ".local" / "share") / "vitale-bench"
 
 
+_HOMES: list[Home] = []
+
+
+def close_homes() -> None:
+    """Release every folder opened by the command that has just ended."""
+    while _HOMES:
+        _HOMES.pop().close()
+
+
 class Home:
     """The folder, opened."""
 
@@ -48,7 +55,7 @@ class Home:
     def opened(cls, root: Path) -> Home:
         """The folder, closed when the command under way ends."""
         home = cls(root)
-        click.get_current_context().call_on_close(home.close)
+        _HOMES.append(home)
         return home
 
     def close(self) -> None:
@@ -98,6 +105,10 @@ class Home:
             known = ", ".join(self.phone_names()) or "none yet: vitale-bench phone enrol PERSON"
             raise HomeError(f"no phone '{name}' in {self.root} (there are: {known})")
         phone = Phone.load(FileStore(path), time.time, os.urandom, fund=fund)
+        return self.keep(phone)
+
+    def keep(self, phone: Phone) -> Phone:
+        """Release this phone's file together with the folder."""
         self._open.callback(phone.close)
         return phone
 

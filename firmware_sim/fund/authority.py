@@ -64,17 +64,13 @@ class FundKeys:
             "terminal": (terminal.certificate, terminal.key),
             "data": (_signer(issuing, "data key", data, bounds, KeyPurpose.FUND_DATA), data),
             "opposition": (
-                _signer(
-                    root, "opposition signer", opposition, bounds, KeyPurpose.FUND_OPPOSITION
-                ),
+                _signer(root, "opposition signer", opposition, bounds, KeyPurpose.FUND_OPPOSITION),
                 opposition,
             ),
         }
         for name, (certificate, private) in kept.items():
             scalar = private.private_numbers().private_value.to_bytes(32, "big")
-            store.execute(
-                "INSERT INTO keys VALUES (?, ?, ?)", name, scalar, pki.der(certificate)
-            )
+            store.execute("INSERT INTO keys VALUES (?, ?, ?)", name, scalar, pki.der(certificate))
         add_group_key(store, random_bytes, now)
 
     def group_keys(self) -> dict[bytes, X25519PrivateKey]:

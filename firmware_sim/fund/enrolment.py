@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from card_formats.opposition_list import Status
 from card_formats.grant import GRANT
+from card_formats.opposition_list import Status
 from card_formats.profile_ecv_sim_1 import ECV_SIM_1, EntryKind, LifeCycle
 from firmware_sim.fund.cards import CardRecord, Cards
 from firmware_sim.fund.errors import FundRefusal

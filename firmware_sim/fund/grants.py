@@ -174,9 +174,7 @@ class Grants:
             if card is not None and card.phone == grant.delegator:
                 continue
             if any(serial in held.grant.entries for held in self.held_by(grant.delegator)):
-                raise FundRefusal(
-                    "not_transitive", f"{serial_text(serial)} was itself delegated"
-                )
+                raise FundRefusal("not_transitive", f"{serial_text(serial)} was itself delegated")
             raise FundRefusal("not_own_entry", f"{serial_text(serial)} is not the delegator's")
 
     def check_covered(self, grant: DelegationGrant) -> None:
@@ -224,7 +222,9 @@ class Grants:
             "ORDER BY grants.rowid",
             *values,
         )
-        return [GrantRecord(GRANT.parse(encoded), status != Status.VALID) for encoded, status in rows]
+        return [
+            GrantRecord(GRANT.parse(encoded), status != Status.VALID) for encoded, status in rows
+        ]
 
 
 def cards_covered(cards: Cards, record: GrantRecord) -> list[CardRecord]:

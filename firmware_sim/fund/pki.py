@@ -178,7 +178,11 @@ class Issuer:
 
     @classmethod
     def self_signed(
-        cls, subject: x509.Name, key: ec.EllipticCurvePrivateKey, bounds: Bounds, random: RandomBytes
+        cls,
+        subject: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        bounds: Bounds,
+        random: RandomBytes,
     ) -> Issuer:
         """A new root."""
         public = key.public_key()
@@ -268,7 +272,5 @@ def _builder(
     )
 
 
-def _signed(
-    builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey
-) -> x509.Certificate:
+def _signed(builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
     return builder.sign(key, hashes.SHA256(), ecdsa_deterministic=True)

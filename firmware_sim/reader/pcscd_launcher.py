@@ -126,7 +126,7 @@ def main(arguments: list[str]) -> NoReturn:
         os.dup2(listener, _LISTENER)
         os.close(listener)
     environment = {**os.environ, "LISTEN_FDS": "1", "LISTEN_PID": str(pcscd)}
-    os.execve(arguments[2], arguments[2:], environment)
+    os.execve(arguments[2], arguments[2:], environment)  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def schema() -> dict[str, object]:
 @pytest.fixture(scope="module")
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[CampaignResult, Path]]:
     out = tmp_path_factory.mktemp("campaign")
-    yield run_campaign(["virtual:", "nfc:udp"], out, select=["SEL", "TP-PIN-002"]), out
+    return run_campaign(["virtual:", "nfc:udp"], out, select=["SEL", "TP-PIN-002"]), out
 
 
 def test_every_selected_purpose_runs_on_every_reader(

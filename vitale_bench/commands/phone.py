@@ -102,6 +102,7 @@ def enrol(
         valid_until=today + datetime.timedelta(days=days),
         code_on_phone=code_on_phone,
     )
+    bench.keep(phone)
     _say(phone, f"enrolled; saved in {path}")
 
 
