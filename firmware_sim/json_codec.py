@@ -26,7 +26,8 @@ class CodecError(ValueError):
 
 def to_json(value: Any) -> Any:
     """Return ``value``, a dataclass, as what ``json.dumps`` takes."""
-    return _encoder(type(value))(value)
+    kind: Any = type(value)
+    return _encoder(kind)(value)
 
 
 def from_json(cls: type[T], data: Any) -> T:
@@ -35,7 +36,9 @@ def from_json(cls: type[T], data: Any) -> T:
     Raises:
         CodecError: it describes none; the message names the field.
     """
-    return _decoder(cls)(data)  # type: ignore[no-any-return]
+    kind: Any = cls
+    value: T = _decoder(kind)(data)
+    return value
 
 
 def _same(value: Any) -> Any:
@@ -126,9 +129,13 @@ def _record_decoder(cls: Any) -> _Convert:
 
 
 def _mapping_decoder(key_type: Any, value_type: Any) -> _Convert:
-    key = (lambda text: _parse(int, text)) if key_type is int else _decoder(key_type)
+    key = _number if key_type is int else _decoder(key_type)
     item = _decoder(value_type)
     return lambda data: {key(k): item(v) for k, v in _typed(dict, data).items()}
+
+
+def _number(text: str) -> Any:
+    return _parse(int, text)
 
 
 def _typed(kind: type, data: Any) -> Any:

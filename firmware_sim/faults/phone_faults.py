@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from card_formats.data_objects import IDENTITY, RIGHTS
@@ -15,6 +16,18 @@ from firmware_sim.fund import pki
 from firmware_sim.phone.phone import Phone
 
 _DAY = 24 * 3600
+
+
+def _after(owner: object, name: str, act: Callable[[], None]) -> None:
+    """Do ``act`` once now, and after each call of the method."""
+
+    def call(method: Any, *args: Any) -> None:
+        method(*args)
+        act()
+
+    act()
+    around(owner, name, call)
+
 
 # --- QR tokens ---
 
@@ -70,7 +83,7 @@ def _(phone: Phone) -> None:
 
 @fault("qr-pseudonym-invented", "phone", "Profile 9.1: the phone makes its pseudonyms up.")
 def _(phone: Phone) -> None:
-    phone.qr.take_pseudonym = lambda _: phone.random_bytes(8)  # type: ignore[method-assign]
+    phone.qr.take_pseudonym = lambda entry: phone.random_bytes(8)  # type: ignore[method-assign]
 
 
 @fault(
@@ -156,8 +169,7 @@ def _(phone: Phone) -> None:
             changed = dataclasses.replace(identity, surname="USURPATEUR-FICTIF")
             entry.files[Fid.IDENTITY] = IDENTITY.build(changed)
 
-    tamper()
-    around(phone.updates, "take_entries", lambda take, entries: (take(entries), tamper()))
+    _after(phone.updates, "take_entries", tamper)
 
 
 @fault(
@@ -172,8 +184,7 @@ def _(phone: Phone) -> None:
             later = rights.as_of.replace(year=rights.as_of.year + 1, day=1)
             entry.files[Fid.RIGHTS] = RIGHTS.build(dataclasses.replace(rights, as_of=later))
 
-    redate()
-    around(phone.updates, "take_entries", lambda take, entries: (take(entries), redate()))
+    _after(phone.updates, "take_entries", redate)
 
 
 @fault("rights-never-updated", "phone", "Profile 5.1: an update keeps the old copy of the rights.")

@@ -19,7 +19,10 @@ from firmware_sim.json_codec import from_json, to_json
 from firmware_sim.seam import Clock, RandomBytes
 
 VALIDITY = datetime.timedelta(days=3 * 365)
-_COLUMNS = "serial, phone, person, kind, marker, valid_from, valid_until, idx"
+_INSERT = """
+INSERT INTO cards (serial, phone, person, kind, marker, valid_from, valid_until, idx)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
+_SELECT = "SELECT serial, phone, person, kind, marker, valid_from, valid_until, idx FROM cards"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,11 +115,11 @@ class Cards:
 
     def signing_point(self, phone: bytes) -> bytes:
         """The public key with which a phone signs."""
-        return bytes(self._phone_column("point", phone))
+        return self._phone(phone)[0]
 
     def unblocking_code(self, phone: bytes) -> str:
         """The code of the letter that the fund sends on demand."""
-        return str(self._phone_column("unblocking_code", phone))
+        return self._phone(phone)[1]
 
     def add_phone(
         self, person: Person, marker: Marker, point: bytes, valid_until: datetime.date | None
@@ -149,10 +152,7 @@ class Cards:
             )
             for holder, kind, card_serial in holders
         ]
-        self._store.execute_many(
-            f"INSERT INTO cards ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [_row(card) for card in cards],
-        )
+        self._store.execute_many(_INSERT, [_row(card) for card in cards])
         return cards
 
     def new_serial(self) -> bytes:
@@ -162,17 +162,15 @@ class Cards:
     def _new_unblocking_code(self) -> str:
         return f"{int.from_bytes(self._random_bytes(8), 'big') % 10**8:08d}"
 
-    def _phone_column(self, column: str, phone: bytes) -> bytes | str:
-        row = self._store.one(f"SELECT {column} FROM phones WHERE serial = ?", phone)
+    def _phone(self, serial: bytes) -> tuple[bytes, str]:
+        row = self._store.one("SELECT point, unblocking_code FROM phones WHERE serial = ?", serial)
         if row is None:
-            raise FundRefusal("unknown_card", f"{serial_text(phone)}: no such phone")
-        value: bytes | str = row[0]
-        return value
+            raise FundRefusal("unknown_card", f"{serial_text(serial)}: no such phone")
+        point, unblocking_code = row
+        return point, unblocking_code
 
     def _select(self, condition: str, *values: object) -> list[CardRecord]:
-        rows = self._store.execute(
-            f"SELECT {_COLUMNS} FROM cards WHERE {condition} ORDER BY number", *values
-        )
+        rows = self._store.execute(f"{_SELECT} WHERE {condition} ORDER BY number", *values)
         return [_card(*row) for row in rows]
 
 

@@ -19,6 +19,7 @@ from firmware_sim.fund.store import FundStore
 from firmware_sim.seam import Clock
 
 _DAY = 86400
+_SELECT = "SELECT encoded, status FROM grants JOIN statuses USING (idx)"
 KEPT_DAYS = 7
 """How long a phone keeps a grant that has ended, so that it can say why it refuses."""
 
@@ -217,11 +218,7 @@ class Grants:
         return records[0] if records else None
 
     def _select(self, condition: str, *values: object) -> list[GrantRecord]:
-        rows = self._store.execute(
-            f"SELECT encoded, status FROM grants JOIN statuses USING (idx) WHERE {condition} "
-            "ORDER BY grants.rowid",
-            *values,
-        )
+        rows = self._store.execute(f"{_SELECT} WHERE {condition} ORDER BY grants.rowid", *values)
         return [
             GrantRecord(GRANT.parse(encoded), status != Status.VALID) for encoded, status in rows
         ]

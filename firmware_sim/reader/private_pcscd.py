@@ -41,7 +41,7 @@ _PROGRAM_PATH = "/usr/sbin:/usr/local/sbin:/sbin"
 _LOG_TAIL = 2000
 _STOP_SECONDS = 5.0
 _ANSWER_SECONDS = 2.0
-_LOOK_AGAIN = 0.01
+_LOOK_AGAIN = 0.02
 
 
 class PcscdError(Exception):
@@ -114,6 +114,7 @@ class PrivatePcscd:
         self._plugged: list[PluggedReader] = []
         self.folder = Path()
         self.isolated = False
+        self._log = ""
         repeated = {name for name in self._expected if self._expected.count(name) > 1}
         if repeated:
             raise ValueError(f"two readers are called {sorted(repeated)}: name them apart")
@@ -132,10 +133,10 @@ class PrivatePcscd:
 
     @property
     def log(self) -> str:
-        """What pcscd wrote."""
+        """What pcscd wrote, also after it stopped."""
         with contextlib.suppress(OSError):
-            return (self.folder / "log").read_text("utf8", "replace")
-        return ""
+            self._log = (self.folder / "log").read_text("utf8", "replace")
+        return self._log
 
     @property
     def running(self) -> bool:
@@ -180,6 +181,7 @@ class PrivatePcscd:
         """End this pcscd and no other, and remove its directory. Harmless when called twice."""
         self._end()
         if self.folder != Path():
+            self._log = self.log
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder = Path()
 
