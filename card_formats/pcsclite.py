@@ -1,22 +1,24 @@
 """What a client says to pcscd over its socket, as far as listing readers needs it.
 
 There is no specification: the layout is that of pcsc-lite's winscard_msg.h, protocol version 4.
-Integers are in the byte order of the machine.
+Integers have the byte order, and ``long`` the size, of the machine.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import enum
+import struct
 import sys
 
-from construct import Array, Bytes, Int32sb, Int32sl, Int32ub, Int32ul
+from construct import Array, Bytes, BytesInteger, Int32sb, Int32sl, Int32ub, Int32ul
 
 from card_formats.core import Record, Vector, WireFormat
-from card_formats.pieces import Bounded
 
 _LITTLE = sys.byteorder == "little"
 _UINT, _INT = (Int32ul, Int32sl) if _LITTLE else (Int32ub, Int32sb)
+_LONG_SIZE = struct.calcsize("l")
+_LONG = BytesInteger(_LONG_SIZE, swapped=_LITTLE)
 
 MAX_READERS = 16
 _MAX_NAME = 128
@@ -122,8 +124,13 @@ _READER = Record(
     "state" / _UINT,
     "sharing" / _INT,
     "atr_field" / Bytes(_MAX_ATR + _ALIGNMENT),
-    "atr_size" / Bounded(_UINT, 0, _MAX_ATR),
+    "atr_size" / _LONG,
 )
+
+
+READER_SIZE = _MAX_NAME + 3 * 4 + _MAX_ATR + _ALIGNMENT + _LONG_SIZE
+READERS_SIZE = MAX_READERS * READER_SIZE
+"""Bytes of a list of readers."""
 
 
 def _reader(name: bytes, events: int, state: int, atr: bytes) -> PcscdReader:
@@ -142,13 +149,10 @@ PCSCD_READERS: WireFormat[list[PcscdReader]] = WireFormat(
             b"Reader 00 00".ljust(_MAX_NAME, b"\0").hex()
             + _native(1, 0x34, 0)
             + _ATR.ljust(_MAX_ATR + _ALIGNMENT, b"\0").hex()
-            + _native(len(_ATR))
-            + bytes(180 * 15).hex(),
+            + len(_ATR).to_bytes(_LONG_SIZE, sys.byteorder).hex()
+            + bytes(READER_SIZE * 15).hex(),
             [_reader(b"Reader 00 00", 1, 0x34, _ATR)] + [_reader(b"", 0, 0, b"")] * 15,
             "one reader with a card",
         ),
     ],
 )
-
-READERS_SIZE = 180 * MAX_READERS
-"""Bytes of a list of readers."""

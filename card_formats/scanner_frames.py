@@ -7,10 +7,10 @@ import enum
 import re
 from typing import Any
 
-from construct import Adapter, Bytes, Const, Enum, GreedyBytes, Int8ub, Int16ub, Struct
+from construct import Adapter, Bytes, Const, GreedyBytes, Int8ub, Int16ub, Struct
 
-from card_formats.core import FormatError, Vector, WireFormat
-from card_formats.pieces import AllBut, refuse
+from card_formats.core import FormatError, Record, Vector, WireFormat
+from card_formats.pieces import AllBut, Bounded, refuse
 
 # --- a code on the line, any maker ---------------------------------------------------------
 
@@ -36,7 +36,7 @@ class ScannedCode:
     symbology: str | None = None
 
 
-_AIM_QR = re.compile(rb"\][Q][0-6]")
+_AIM_QR = re.compile(rb"\]Q[0-6]")
 
 
 class _ScannedCodeAdapter(Adapter):  # type: ignore[misc]
@@ -53,7 +53,7 @@ class _ScannedCodeAdapter(Adapter):  # type: ignore[misc]
             if _AIM_QR.match(obj.data):
                 raise refuse("data that begins as an AIM identifier needs one before it", path)
             return bytes(obj.data)
-        prefix = b"]" + obj.symbology.encode("ascii")
+        prefix: bytes = b"]" + obj.symbology.encode("ascii")
         if not _AIM_QR.fullmatch(prefix):
             raise refuse(f"{obj.symbology!r} is no QR code's identifier, Q0 to Q6", path)
         return prefix + bytes(obj.data)
@@ -162,9 +162,7 @@ class _SsiAdapter(Adapter):  # type: ignore[misc]
     def _encode(self, obj: Any, context: Any, path: str) -> Any:
         if len(obj.data) > SSI_MAX_DATA:
             raise refuse(f"{len(obj.data)} bytes do not go into a packet", path)
-        body = _SSI_BODY.build(
-            {**dataclasses.asdict(obj), "length": _SSI_HEADER + len(obj.data)}
-        )
+        body = _SSI_BODY.build({**dataclasses.asdict(obj), "length": _SSI_HEADER + len(obj.data)})
         return {"body": body, "checksum": _ssi_checksum(body)}
 
 
@@ -180,7 +178,7 @@ SSI_PACKET: WireFormat[SsiPacket] = WireFormat(
         Vector("04E40400FF14", SsiPacket(Ssi.START_SESSION), "trigger on"),
         Vector("04D00400FF28", SsiPacket(Ssi.CMD_ACK), "acknowledge"),
         Vector(
-            "09F300001C45435631FDD8",
+            "09F300001C45435631FDD9",
             SsiPacket(Ssi.DECODE_DATA, SSI_SOURCE_DECODER, 0, b"\x1cECV1"),
             "a QR code",
         ),
@@ -302,14 +300,69 @@ class _Permanent(Adapter):  # type: ignore[misc]
         return b"." if obj else b"!"
 
 
-class _Menu(Adapter):  # type: ignore[misc]
-    def __init__(self, cls: type[Any], *fields: Any) -> None:
-        super().__init__(Struct(*fields))
-        self.names = [field.name for field in dataclasses.fields(cls)]
-        self.cls = cls
+_PERMANENT = "permanent" / _Permanent(Bytes(1))
 
-    def _decode(self, obj: Any, context: Any, path: str) -> Any:
-        return self.cls(**{name: obj[name] for name in self.names})
+HONEYWELL_MENU: WireFormat[MenuCommand] = WireFormat(
+    "honeywell_menu",
+    "Honeywell Xenon/Vuquest user's guide, Serial programming commands",
+    Record(
+        MenuCommand,
+        Const(bytes([SYN]) + b"M\r"),
+        "text" / _Text(AllBut(1, GreedyBytes)),
+        _PERMANENT,
+    ),
+    [
+        Vector("164D0D5355464341322E", MenuCommand("SUFCA2", permanent=True)),
+        Vector("164D0D535546424B323939304421", MenuCommand("SUFBK2990D"), "suffix CR"),
+    ],
+)
 
-    def _encode(self, obj: Any, context: Any, path: str) -> Any:
-        return dataclasses.asdict(obj)
+HONEYWELL_REPLY: WireFormat[MenuReply] = WireFormat(
+    "honeywell_reply",
+    "Honeywell Xenon/Vuquest user's guide, Serial programming commands, Responses",
+    Record(
+        MenuReply,
+        "text" / _Text(AllBut(2, GreedyBytes)),
+        "result" / Bounded(Int8ub, HoneywellResult.ENQ, HoneywellResult.NAK),
+        _PERMANENT,
+    ),
+    [Vector("535546424B32393930440621", MenuReply("SUFBK2990D", HoneywellResult.ACK))],
+)
+
+
+class HoneywellSplitter:
+    """Cuts what a host sends to a scanner into trigger and menu commands."""
+
+    _COMMAND = re.compile(rb"\x16(?:[TU]\r|M\r[^.!\x16]{1,200}[.!])")
+
+    def __init__(self) -> None:
+        self._buffer = b""
+
+    def feed(self, data: bytes) -> list[HoneywellTrigger | MenuCommand]:
+        """Take the bytes received next, return the commands complete by now."""
+        self._buffer += data
+        found: list[HoneywellTrigger | MenuCommand] = []
+        end = 0
+        for match in self._COMMAND.finditer(self._buffer):
+            end = match.end()
+            try:
+                found.append(HoneywellTrigger(match[0]))
+            except ValueError:
+                try:
+                    found.append(HONEYWELL_MENU.parse(match[0]))
+                except FormatError:
+                    continue
+        self._buffer = self._buffer[max(end, self._buffer.rfind(b"\x16")) :]
+        return found
+
+
+# --- Datalogic -----------------------------------------------------------------------------
+
+
+class DatalogicCommand(enum.Enum):
+    """Host commands, one character each."""
+
+    TRIGGER_ON = b"T"
+    TRIGGER_OFF = b"X"
+    ENABLE = b"E"
+    DISABLE = b"D"

@@ -4,7 +4,7 @@ A scenario is a function with one argument::
 
     @purpose("TP-PIN-001", version=1, title="A wrong code says how many tries are left",
              requirements=["REQ-PIN-02"])
-    def tp_pin_001(bench: Bench) -> None:
+    def test_pin_001(bench: Bench) -> None:
         secure = bench.tap(bench.phone()).secure()
         bench.expect_sw(secure.send(commands.verify(WRONG_CODE)), 0x63C2, "VERIFY, wrong code")
 

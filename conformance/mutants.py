@@ -84,7 +84,8 @@ def run_mutants(
 ) -> list[MutantResult]:
     """Try every mutant (or those named) on the purposes that claim it.
 
-    ``progress`` is told each result, its number and how many there are.
+    A purpose that does not pass without the fault proves nothing by failing with it: it is an
+    ERROR. ``progress`` is told each result, its number and how many there are.
 
     Raises:
         MutantError: see :func:`load_table`, or ``only`` names an unknown one.
@@ -95,13 +96,18 @@ def run_mutants(
     chosen = {name: claims for name, claims in table.items() if not only or name in only}
     purposes = load_purposes()
     devices: dict[str, Device] = {}
+    sound: dict[tuple[str, str], Judgement] = {}
     results = []
     try:
         for number, (name, claims) in enumerate(chosen.items(), start=1):
             fault = FAULTS[name]
             url = READERS[fault.scope]
             device = devices.get(url) or devices.setdefault(url, open_device(url))
-            judgements = {claim: _try(purposes[claim], device, fault) for claim in claims}
+            judgements = {}
+            for claim in claims:
+                if (claim, url) not in sound:
+                    sound[claim, url] = _try(purposes[claim], device)
+                judgements[claim] = _proof(sound[claim, url], _try(purposes[claim], device, fault))
             results.append(MutantResult(fault, judgements))
             if progress:
                 progress(results[-1], number, len(chosen))
@@ -111,8 +117,8 @@ def run_mutants(
     return results
 
 
-def _try(purpose: Purpose, device: Device, fault: Fault) -> Judgement:
-    bench = Bench(device, [fault])
+def _try(purpose: Purpose, device: Device, *faults: Fault) -> Judgement:
+    bench = Bench(device, faults)
     try:
         purpose.function(bench)
     except Exception as error:
@@ -120,6 +126,13 @@ def _try(purpose: Purpose, device: Device, fault: Fault) -> Judgement:
     finally:
         bench.close()
     return judge(None)
+
+
+def _proof(sound: Judgement, faulty: Judgement) -> Judgement:
+    """What the verdict on a mutant is worth, given that on the sound card and phone."""
+    if sound.verdict is Verdict.PASS:
+        return faulty
+    return Judgement(Verdict.ERROR, f"it does not pass without the fault either: {sound.reason}")
 
 
 def unproved(results: Sequence[MutantResult], purposes: Sequence[str]) -> list[str]:

@@ -58,7 +58,11 @@ class ReaderInfo:
 
 @dataclasses.dataclass
 class CampaignResult:
-    """Everything a campaign found. ``whole``: every purpose of the catalogue was asked for."""
+    """Everything a campaign found.
+
+    ``whole``: every purpose of the catalogue was asked for. ``mutants``: faults planted on
+    purpose; with one, nothing found says anything of the product.
+    """
 
     whole: bool
     expected: int = 0
@@ -68,6 +72,7 @@ class CampaignResult:
     bench_errors: list[str] = dataclasses.field(default_factory=list)
     started_at: float = 0.0
     duration: float = 0.0
+    mutants: tuple[str, ...] = ()
 
     def count(self, verdict: Verdict, reader: str | None = None) -> int:
         """How many results have this verdict, on this reader or on all."""
@@ -82,7 +87,8 @@ class CampaignResult:
         """Conformant only if all was asked for, all that applies was run, and all of it passed."""
         if self.count(Verdict.FAIL):
             return Status.NOT_CONFORMANT
-        complete = self.whole and not self.bench_errors and len(self.results) == self.expected
+        sound = self.whole and not self.mutants and not self.bench_errors
+        complete = sound and len(self.results) == self.expected
         if complete and self.results and self.count(Verdict.PASS) == len(self.results):
             return Status.CONFORMANT
         return Status.INCOMPLETE

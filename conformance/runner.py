@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from conformance import plugin
+from conformance.campaign import Campaign, Listener
 from conformance.catalogue import load_catalogue
-from conformance.plugin import CAMPAIGN, Campaign, Listener
 from conformance.purposes import Purpose, PurposeError, purpose_of
 from conformance.readers import check_reader_url
 from conformance.report import check_output_directory, write_report
@@ -48,7 +48,7 @@ class _Choice:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
-        config.stash[CAMPAIGN] = self._campaign
+        config.pluginmanager.register(self._campaign, plugin.NAME)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:

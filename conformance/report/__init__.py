@@ -76,4 +76,5 @@ def write_report(result: CampaignResult, out: Path, *, catalogue: Catalogue | No
 
 def _cannot_write(path: Path, error: OSError) -> ReportError:
     reason = error.strerror or str(error)
-    return ReportError(f"cannot write reports to {path}: {reason}".replace("\n", " "))
+    text = f"cannot write reports to {path}: {reason}; choose another folder with --out"
+    return ReportError(" ".join(text.splitlines()))

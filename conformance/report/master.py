@@ -11,7 +11,14 @@ from typing import Any
 
 from conformance.catalogue import Catalogue, Mark, load_catalogue
 from conformance.purposes import FAMILIES, Purpose
-from conformance.results import CampaignResult, PurposeResult, ReaderInfo, Status, matrix
+from conformance.results import (
+    CampaignResult,
+    NotApplicable,
+    PurposeResult,
+    ReaderInfo,
+    Status,
+    matrix,
+)
 from conformance.trace import Exchange
 from conformance.verdicts import Verdict
 
@@ -22,10 +29,14 @@ LIBRARIES = ("cryptography", "construct", "nfcpy", "pytest")
 
 NOTICE = (
     "This report is evidence of what was tested. It is not a certificate.",
-    "It is no conformity of the GIE SESAM-Vitale, no agrément, no homologation and no "
-    "référencement, and it stands for none of them.",
-    f"The profile tested, {PROFILE}, is fictitious and built from public standards. The link "
-    "between the real application and its readers is not public.",
+    (
+        "It is no conformity of the GIE SESAM-Vitale, no agrément, no homologation and no "
+        "référencement, and it stands for none of them."
+    ),
+    (
+        f"The profile tested, {PROFILE}, is fictitious and built from public standards. The link "
+        "between the real application and its readers is not public."
+    ),
     "TEST data only: every person, number, key and certificate in it is synthetic.",
 )
 """Limits and reservations, on the first page of every form of the report."""
@@ -91,9 +102,13 @@ def _status_reason(result: CampaignResult) -> str:
     passed = result.count(Verdict.PASS)
     if result.status is Status.CONFORMANT:
         return f"All {run} executions of the purposes that apply passed."
+    planted = f" Faults were planted on purpose: {', '.join(result.mutants)}."
     if result.status is Status.NOT_CONFORMANT:
-        return f"{result.count(Verdict.FAIL)} of {run} executions failed."
+        failed = f"{result.count(Verdict.FAIL)} of {run} executions failed."
+        return failed + planted * bool(result.mutants)
     reasons = []
+    if result.mutants:
+        reasons.append(f"faults were planted on purpose ({', '.join(result.mutants)})")
     if not result.whole:
         reasons.append("only a part of the catalogue was asked for")
     if run < result.expected:
@@ -128,7 +143,8 @@ def _version(distribution: str, otherwise: str) -> str:
 def _readers(result: CampaignResult) -> dict[str, ReaderInfo]:
     """The readers that presented themselves, then those only a result speaks of."""
     found = dict(result.readers)
-    for item in (*result.results, *result.not_applicable):
+    executed: list[PurposeResult | NotApplicable] = [*result.results, *result.not_applicable]
+    for item in executed:
         found.setdefault(item.reader, ReaderInfo(item.reader, "", (), ""))
     return found
 

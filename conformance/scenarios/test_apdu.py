@@ -29,7 +29,7 @@ def _long_answer(bench: Bench, link: Link) -> bytes:
     title="Unknown instructions answer 6D00",
     requirements=["REQ-APDU-01"],
 )
-def tp_apdu_001(bench: Bench) -> None:
+def test_apdu_001(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     for ins in (0x02, 0xE2, 0xF0, 0xD6):
         response = link.send(CommandApdu(0x00, ins, 0x00, 0x00))
@@ -42,7 +42,7 @@ def tp_apdu_001(bench: Bench) -> None:
     title="Foreign classes answer 6E00",
     requirements=["REQ-APDU-01"],
 )
-def tp_apdu_002(bench: Bench) -> None:
+def test_apdu_002(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     for cla in (0xA0, 0xB0, 0xC1, 0xFE):
         response = link.send(CommandApdu(cla, 0xA4, 0x04, 0x00, ECV_SIM_1.aid, 256))
@@ -55,7 +55,7 @@ def tp_apdu_002(bench: Bench) -> None:
     title="Logical channels other than 0 answer 6881",
     requirements=["REQ-APDU-02"],
 )
-def tp_apdu_003(bench: Bench) -> None:
+def test_apdu_003(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     for cla in (0x01, 0x02, 0x03):
         response = link.send(dataclasses.replace(commands.get_challenge(), cla=cla))
@@ -68,7 +68,7 @@ def tp_apdu_003(bench: Bench) -> None:
     title="MANAGE CHANNEL is refused",
     requirements=["REQ-APDU-02"],
 )
-def tp_apdu_004(bench: Bench) -> None:
+def test_apdu_004(bench: Bench) -> None:
     response = bench.tap(bench.phone()).send(CommandApdu(0x00, 0x70, 0x00, 0x00, le=1))
     bench.expect_sw(response, SW.FUNCTION_NOT_SUPPORTED, "MANAGE CHANNEL, open")
 
@@ -79,7 +79,7 @@ def tp_apdu_004(bench: Bench) -> None:
     title="Secure messaging of ISO/IEC 7816-4 (CLA 08, 0C) is refused with 6882",
     requirements=["REQ-APDU-03"],
 )
-def tp_apdu_005(bench: Bench) -> None:
+def test_apdu_005(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     for cla in (0x08, 0x0C):
         response = link.send(dataclasses.replace(commands.get_challenge(), cla=cla))
@@ -92,7 +92,7 @@ def tp_apdu_005(bench: Bench) -> None:
     title="61xx and GET RESPONSE deliver a long answer whole and in order",
     requirements=["REQ-APDU-04"],
 )
-def tp_apdu_006(bench: Bench) -> None:
+def test_apdu_006(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     whole = _long_answer(bench, link)
     response = link.send(commands.get_certificates())
@@ -110,7 +110,7 @@ def tp_apdu_006(bench: Bench) -> None:
     title="GET RESPONSE for more than there is answers 6Cxx and loses nothing",
     requirements=["REQ-APDU-04"],
 )
-def tp_apdu_007(bench: Bench) -> None:
+def test_apdu_007(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     whole = _long_answer(bench, link)
     response = link.send(commands.get_certificates())
@@ -133,7 +133,7 @@ def tp_apdu_007(bench: Bench) -> None:
     title="GET RESPONSE with nothing waiting answers 6985",
     requirements=["REQ-APDU-04"],
 )
-def tp_apdu_008(bench: Bench) -> None:
+def test_apdu_008(bench: Bench) -> None:
     response = bench.tap(bench.phone()).send(commands.get_response())
     bench.expect_sw(response, SW.CONDITIONS_NOT_SATISFIED, "GET RESPONSE")
 
@@ -144,7 +144,7 @@ def tp_apdu_008(bench: Bench) -> None:
     title="Any other command discards a waiting answer",
     requirements=["REQ-APDU-04"],
 )
-def tp_apdu_009(bench: Bench) -> None:
+def test_apdu_009(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     if link.send(commands.get_certificates()).sw1 != 0x61:
         raise Inconclusive("the answer was not cut")
@@ -163,7 +163,7 @@ def tp_apdu_009(bench: Bench) -> None:
     title="An extended Le brings the whole answer at once",
     requirements=["REQ-APDU-05"],
 )
-def tp_apdu_010(bench: Bench) -> None:
+def test_apdu_010(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     response = link.send(dataclasses.replace(commands.get_certificates(), le=65536, extended=True))
     bench.expect_sw(response, SW.OK, "GET DATA BF21, extended Le")
@@ -178,7 +178,7 @@ def tp_apdu_010(bench: Bench) -> None:
     title="Without Le, response data is announced by 61xx and not sent",
     requirements=["REQ-APDU-04"],
 )
-def tp_apdu_011(bench: Bench) -> None:
+def test_apdu_011(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     response = link.send(commands.select_aid(le=None))
     bench.expect_true(response.sw1 == 0x61, "status word", "61xx", f"{response.sw:04X}")
@@ -202,7 +202,7 @@ def _link_of_chain(data: bytes, *, last: bool) -> CommandApdu:
     title="A command sent as a chain of short commands is taken as a whole",
     requirements=["REQ-APDU-06"],
 )
-def tp_apdu_012(bench: Bench) -> None:
+def test_apdu_012(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     first, rest = _certificate_links(bench)
     bench.expect_sw(link.send(_link_of_chain(first, last=False)), SW.OK, "first link")
@@ -215,7 +215,7 @@ def tp_apdu_012(bench: Bench) -> None:
     title="A chain that changes its instruction ends with 6883",
     requirements=["REQ-APDU-06"],
 )
-def tp_apdu_013(bench: Bench) -> None:
+def test_apdu_013(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     first, _ = _certificate_links(bench)
     bench.expect_sw(link.send(_link_of_chain(first, last=False)), SW.OK, "first link")
@@ -229,7 +229,7 @@ def tp_apdu_013(bench: Bench) -> None:
     title="A chain that changes P1-P2 ends with 6883",
     requirements=["REQ-APDU-06"],
 )
-def tp_apdu_014(bench: Bench) -> None:
+def test_apdu_014(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     first, rest = _certificate_links(bench)
     bench.expect_sw(link.send(_link_of_chain(first, last=False)), SW.OK, "first link")
@@ -243,7 +243,7 @@ def tp_apdu_014(bench: Bench) -> None:
     title="GET CHALLENGE gives as many bytes as asked for, different each time",
     requirements=["REQ-APDU-07"],
 )
-def tp_apdu_015(bench: Bench) -> None:
+def test_apdu_015(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     seen = set()
     for size in (8, 8, 16, 32):
@@ -260,7 +260,7 @@ def tp_apdu_015(bench: Bench) -> None:
     title="Malformed commands answer 6700 and leave the card in order",
     requirements=["REQ-APDU-08"],
 )
-def tp_apdu_016(bench: Bench) -> None:
+def test_apdu_016(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     for raw in ("00A404", "00A4040008F045", "00A40400000008F0", "00A4040000"):
         response = link.send_raw(bytes.fromhex(raw))
@@ -274,7 +274,7 @@ def tp_apdu_016(bench: Bench) -> None:
     title="A short Le cuts the answer there and 61xx says what is left",
     requirements=["REQ-APDU-04"],
 )
-def tp_apdu_017(bench: Bench) -> None:
+def test_apdu_017(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     whole = link.send(commands.select_aid()).data
     response = link.send(commands.select_aid(le=16))
@@ -288,7 +288,7 @@ def tp_apdu_017(bench: Bench) -> None:
     title="An extended command of several thousand bytes is taken and judged by its content",
     requirements=["REQ-APDU-05"],
 )
-def tp_apdu_018(bench: Bench) -> None:
+def test_apdu_018(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     command = dataclasses.replace(_link_of_chain(b"\x30" * 5000, last=True), extended=True)
     bench.expect_sw(link.send(command), SW.WRONG_DATA, "PSO with 5,000 bytes that are no DER")

@@ -38,7 +38,7 @@ def _read(bench: Bench, secure: Secure, fid: Fid) -> bytes:
     title="EF.IDENTITY holds exactly the fields allowed, and no birth date or address",
     requirements=["REQ-DATA-01"],
 )
-def tp_data_001(bench: Bench) -> None:
+def test_data_001(bench: Bench) -> None:
     data = _read(bench, _in_entry(bench), Fid.IDENTITY)
     (whole,) = decode(data)
     bench.expect_equal(whole.tag, 0x65, "template")
@@ -51,7 +51,7 @@ def tp_data_001(bench: Bench) -> None:
     title="The wallet directory is not readable without the code",
     requirements=["REQ-DATA-02"],
 )
-def tp_data_002(bench: Bench) -> None:
+def test_data_002(bench: Bench) -> None:
     secure = bench.tap(bench.phone()).secure()
     response = secure.send(commands.read_sfi(SFI[Fid.WALLET]))
     bench.expect_sw(response, SW.SECURITY_NOT_SATISFIED, "READ BINARY of EF.WALLET")
@@ -64,7 +64,7 @@ def tp_data_002(bench: Bench) -> None:
     title="The wallet directory lists the cards without a name",
     requirements=["REQ-DATA-03"],
 )
-def tp_data_003(bench: Bench) -> None:
+def test_data_003(bench: Bench) -> None:
     phone = bench.phone()
     secure = bench.tap(phone).secure().enter_code(CODE)
     data = _read(bench, secure, Fid.WALLET)
@@ -85,7 +85,7 @@ def tp_data_003(bench: Bench) -> None:
     title="A fund agent reads no complementary cover",
     requirements=["REQ-DATA-04"],
 )
-def tp_data_004(bench: Bench) -> None:
+def test_data_004(bench: Bench) -> None:
     secure = _in_entry(bench, role=Role.FUND_AGENT)
     response = secure.send(commands.read_sfi(SFI[Fid.COVER]))
     bench.expect_sw(response, SW.SECURITY_NOT_SATISFIED, "EF.COVER read by a fund agent")
@@ -97,7 +97,7 @@ def tp_data_004(bench: Bench) -> None:
     title="A pharmacist reads no usage log",
     requirements=["REQ-DATA-04"],
 )
-def tp_data_005(bench: Bench) -> None:
+def test_data_005(bench: Bench) -> None:
     secure = _in_entry(bench)
     response = secure.send(commands.read_sfi(SFI[Fid.USAGE]))
     bench.expect_sw(response, SW.SECURITY_NOT_SATISFIED, "EF.USAGE read by a pharmacist")
@@ -110,7 +110,7 @@ def tp_data_005(bench: Bench) -> None:
     requirements=["REQ-DATA-05"],
     preconditions="one byte of EF.IDENTITY changed in the phone",
 )
-def tp_data_006(bench: Bench) -> None:
+def test_data_006(bench: Bench) -> None:
     phone = bench.phone()
     entry = phone.state.card.entries[1]
     identity = IDENTITY.parse(entry.files[Fid.IDENTITY])
@@ -127,7 +127,7 @@ def tp_data_006(bench: Bench) -> None:
     title="The files as enrolled carry the fund's signature",
     requirements=["REQ-DATA-05"],
 )
-def tp_data_007(bench: Bench) -> None:
+def test_data_007(bench: Bench) -> None:
     verdict = bench.acquire(bench.phone(), bench.terminal())
     bench.expect_true(
         Reason.TAMPERED_DATA not in verdict.reasons and verdict.identity is not None,
@@ -143,7 +143,7 @@ def tp_data_007(bench: Bench) -> None:
     title="An offset past the end answers 6B00",
     requirements=["REQ-DATA-06"],
 )
-def tp_data_008(bench: Bench) -> None:
+def test_data_008(bench: Bench) -> None:
     secure = _in_entry(bench)
     size = len(_read(bench, secure, Fid.RIGHTS))
     response = secure.send(commands.read_sfi(SFI[Fid.RIGHTS], offset=size + 1))
@@ -156,7 +156,7 @@ def tp_data_008(bench: Bench) -> None:
     title="More bytes asked for than there are: what there is, and 6282",
     requirements=["REQ-DATA-06"],
 )
-def tp_data_009(bench: Bench) -> None:
+def test_data_009(bench: Bench) -> None:
     secure = _in_entry(bench)
     whole = _read(bench, secure, Fid.RIGHTS)
     response = secure.send(commands.read_sfi(SFI[Fid.RIGHTS], le=len(whole) + 5))
@@ -170,7 +170,7 @@ def tp_data_009(bench: Bench) -> None:
     title="Le 00 reads to the end with 9000",
     requirements=["REQ-DATA-06"],
 )
-def tp_data_010(bench: Bench) -> None:
+def test_data_010(bench: Bench) -> None:
     response = _in_entry(bench).send(commands.read_sfi(SFI[Fid.RIGHTS]))
     bench.expect_sw(response, SW.OK, "READ BINARY with Le 00")
     RIGHTS.parse(response.data)
@@ -182,7 +182,7 @@ def tp_data_010(bench: Bench) -> None:
     title="READ BINARY honours offset and Le",
     requirements=["REQ-DATA-06"],
 )
-def tp_data_011(bench: Bench) -> None:
+def test_data_011(bench: Bench) -> None:
     secure = _in_entry(bench)
     whole = _read(bench, secure, Fid.IDENTITY)
     response = secure.send(commands.read_sfi(SFI[Fid.IDENTITY], offset=OFFSET, le=8))
@@ -196,7 +196,7 @@ def tp_data_011(bench: Bench) -> None:
     title="Reading by short identifier makes the file current",
     requirements=["REQ-DATA-06"],
 )
-def tp_data_012(bench: Bench) -> None:
+def test_data_012(bench: Bench) -> None:
     secure = _in_entry(bench)
     whole = _read(bench, secure, Fid.RIGHTS)
     response = secure.send(commands.read_binary(offset=2))
@@ -210,7 +210,7 @@ def tp_data_012(bench: Bench) -> None:
     title="READ BINARY with odd INS answers a discretionary data object 53",
     requirements=["REQ-DATA-07"],
 )
-def tp_data_013(bench: Bench) -> None:
+def test_data_013(bench: Bench) -> None:
     secure = _in_entry(bench)
     whole = _read(bench, secure, Fid.RIGHTS)
     response = secure.send(commands.read_odd(Fid.RIGHTS))
@@ -228,7 +228,7 @@ def tp_data_013(bench: Bench) -> None:
     title="GET DATA CB answers the objects in the order asked for",
     requirements=["REQ-DATA-07"],
 )
-def tp_data_014(bench: Bench) -> None:
+def test_data_014(bench: Bench) -> None:
     secure = _in_entry(bench)
     for tags in (b"\xe1\x65", b"\x65\xe1"):
         response = secure.send(commands.get_by_tags(tags))
@@ -244,7 +244,7 @@ def tp_data_014(bench: Bench) -> None:
     requirements=["REQ-DATA-08"],
     preconditions="holder born in Corsica",
 )
-def tp_data_015(bench: Bench) -> None:
+def test_data_015(bench: Bench) -> None:
     seen = ""
     for person, letters in (("amelie", "2A"), ("bastien", "2B")):
         identity = IDENTITY.parse(_read(bench, _in_entry(bench, bench.phone(person)), Fid.IDENTITY))
@@ -260,7 +260,7 @@ def tp_data_015(bench: Bench) -> None:
     title="A refused READ BINARY says so and gives no data",
     requirements=["REQ-DATA-02"],
 )
-def tp_data_016(bench: Bench) -> None:
+def test_data_016(bench: Bench) -> None:
     secure = bench.tap(bench.phone()).secure().select_entry(1)
     response = secure.send(commands.read_sfi(SFI[Fid.IDENTITY]))
     bench.expect_sw(response, SW.SECURITY_NOT_SATISFIED, "READ BINARY without the code")
@@ -272,7 +272,7 @@ def tp_data_016(bench: Bench) -> None:
     title="The rights copy bears the day it was made",
     requirements=["REQ-DATA-09"],
 )
-def tp_data_017(bench: Bench) -> None:
+def test_data_017(bench: Bench) -> None:
     phone = bench.phone()
     bench.advance(3 * 86_400)
     phone.update()
@@ -287,7 +287,7 @@ def tp_data_017(bench: Bench) -> None:
     title="The usage log holds the uses, newest first, and no medical act",
     requirements=["REQ-DATA-10"],
 )
-def tp_data_018(bench: Bench) -> None:
+def test_data_018(bench: Bench) -> None:
     phone = bench.phone()
     for _ in range(2):
         bench.advance(60)
@@ -306,7 +306,7 @@ def tp_data_018(bench: Bench) -> None:
     title="An unknown short identifier answers 6A82",
     requirements=["REQ-DATA-06"],
 )
-def tp_data_019(bench: Bench) -> None:
+def test_data_019(bench: Bench) -> None:
     response = _in_entry(bench).send(commands.read_sfi(0x1D))
     bench.expect_sw(response, SW.FILE_NOT_FOUND, "READ BINARY of SFI 1D")
 
@@ -318,7 +318,7 @@ def tp_data_019(bench: Bench) -> None:
     requirements=["REQ-DATA-03"],
     preconditions="holder with children",
 )
-def tp_data_020(bench: Bench) -> None:
+def test_data_020(bench: Bench) -> None:
     secure = bench.tap(bench.phone("amelie")).secure().enter_code(CODE)
     entries = WALLET.parse(_read(bench, secure, Fid.WALLET))
     bench.expect_equal(entries[0].kind, EntryKind.OWN, "kind of entry 1")
@@ -337,7 +337,7 @@ def tp_data_020(bench: Bench) -> None:
     title="A mutuelle reaches the pharmacist; who has none shows none",
     requirements=["REQ-DATA-04"],
 )
-def tp_data_021(bench: Bench) -> None:
+def test_data_021(bench: Bench) -> None:
     covers = {
         person: COVER.parse(_read(bench, _in_entry(bench, bench.phone(person)), Fid.COVER))
         for person in ("bastien", "lien")

@@ -55,7 +55,7 @@ def _fund_refuses(bench: Bench, reason: str, phone: Phone, delegate: bytes, days
     requirements=["REQ-DELEGATION-01"],
     preconditions=WEEK,
 )
-def tp_delegation_001(bench: Bench) -> None:
+def test_delegation_001(bench: Bench) -> None:
     delegator, delegate, _ = bench.delegated()
     entry = bench.delegated_entry(delegate)
     verdict = bench.acquire(delegate, bench.terminal(), entry=entry)
@@ -72,7 +72,7 @@ def tp_delegation_001(bench: Bench) -> None:
     title="A grant of 31 days is refused; one of 30 is given",
     requirements=["REQ-DELEGATION-02"],
 )
-def tp_delegation_002(bench: Bench) -> None:
+def test_delegation_002(bench: Bench) -> None:
     phone, other = bench.phone(), bench.phone("karim")
     _fund_refuses(bench, "too_long", phone, other.serial, 31)
     grant = phone.delegate(other.serial, bench.now, bench.now + 30 * DAY)
@@ -86,7 +86,7 @@ def tp_delegation_002(bench: Bench) -> None:
     requirements=["REQ-DELEGATION-03"],
     preconditions=WEEK,
 )
-def tp_delegation_003(bench: Bench) -> None:
+def test_delegation_003(bench: Bench) -> None:
     _, delegate, _ = bench.delegated()
     third = bench.phone("simone")
     entry = bench.delegated_entry(delegate)
@@ -105,7 +105,7 @@ def tp_delegation_003(bench: Bench) -> None:
     requirements=["REQ-DELEGATION-04"],
     preconditions=WEEK,
 )
-def tp_delegation_004(bench: Bench) -> None:
+def test_delegation_004(bench: Bench) -> None:
     _, delegate, grant = bench.delegated()
     entry = bench.delegated_entry(delegate)
     bench.advance(grant.valid_until - 1 - bench.now)
@@ -121,7 +121,7 @@ def tp_delegation_004(bench: Bench) -> None:
     requirements=["REQ-DELEGATION-04"],
     preconditions=WEEK,
 )
-def tp_delegation_005(bench: Bench) -> None:
+def test_delegation_005(bench: Bench) -> None:
     _, delegate, grant = bench.delegated()
     bench.advance(grant.valid_until - bench.now)
     verdict = bench.acquire(delegate, bench.terminal(), entry=bench.delegated_entry(delegate))
@@ -135,7 +135,7 @@ def tp_delegation_005(bench: Bench) -> None:
     requirements=["REQ-DELEGATION-04"],
     preconditions="a card delegated from tomorrow on",
 )
-def tp_delegation_006(bench: Bench) -> None:
+def test_delegation_006(bench: Bench) -> None:
     _, delegate, _ = bench.delegated(starts_in=DAY)
     entry = bench.delegated_entry(delegate)
     _refused_by_card(bench, delegate, entry, RefusalReason.DELEGATION_NOT_YET_VALID)
@@ -150,7 +150,7 @@ def tp_delegation_006(bench: Bench) -> None:
     requirements=["REQ-DELEGATION-05"],
     preconditions=WEEK,
 )
-def tp_delegation_007(bench: Bench) -> None:
+def test_delegation_007(bench: Bench) -> None:
     delegator, delegate, grant = bench.delegated()
     entry = bench.delegated_entry(delegate)
     delegator.take_back(grant.grant_id)
@@ -165,7 +165,7 @@ def tp_delegation_007(bench: Bench) -> None:
     requirements=["REQ-DELEGATION-05"],
     preconditions=WEEK,
 )
-def tp_delegation_008(bench: Bench) -> None:
+def test_delegation_008(bench: Bench) -> None:
     delegator, delegate, grant = bench.delegated()
     delegator.take_back(grant.grant_id)
     verdict = bench.acquire(delegate, bench.terminal(), entry=bench.delegated_entry(delegate))
@@ -179,7 +179,7 @@ def tp_delegation_008(bench: Bench) -> None:
     requirements=["REQ-DELEGATION-05"],
     preconditions=WEEK,
 )
-def tp_delegation_009(bench: Bench) -> None:
+def test_delegation_009(bench: Bench) -> None:
     delegator, delegate, grant = bench.delegated()
     delegator.take_back(grant.grant_id)
     delegate.update()
@@ -198,7 +198,7 @@ def tp_delegation_009(bench: Bench) -> None:
     requirements=["REQ-DELEGATION-06"],
     preconditions="a card delegated for pharmacists only",
 )
-def tp_delegation_010(bench: Bench) -> None:
+def test_delegation_010(bench: Bench) -> None:
     _, delegate, _ = bench.delegated(roles=[Role.PHARMACIST])
     entry = bench.delegated_entry(delegate)
     bench.expect_accepted(bench.acquire(delegate, bench.terminal(), entry=entry))
@@ -217,7 +217,7 @@ def tp_delegation_010(bench: Bench) -> None:
     requirements=["REQ-DELEGATION-07"],
     preconditions=WEEK,
 )
-def tp_delegation_011(bench: Bench) -> None:
+def test_delegation_011(bench: Bench) -> None:
     delegator, delegate, grant = bench.delegated()
     secure = bench.tap(delegate).secure().enter_code(CODE)
     response = secure.send(commands.presence(entry=bench.delegated_entry(delegate)))
@@ -237,7 +237,7 @@ def tp_delegation_011(bench: Bench) -> None:
     requirements=["REQ-DELEGATION-01"],
     preconditions=WEEK,
 )
-def tp_delegation_012(bench: Bench) -> None:
+def test_delegation_012(bench: Bench) -> None:
     delegator = bench.phone(code="97531864")
     delegate = bench.phone("karim")
     delegator.delegate(delegate.serial, bench.now, bench.now + DAY)
@@ -255,7 +255,7 @@ def tp_delegation_012(bench: Bench) -> None:
     requirements=["REQ-DELEGATION-08"],
     preconditions="the delegate's entry copied to a third phone",
 )
-def tp_delegation_013(bench: Bench) -> None:
+def test_delegation_013(bench: Bench) -> None:
     _, delegate, _ = bench.delegated()
     stolen = copy.deepcopy(delegate.state.card.entries[bench.delegated_entry(delegate)])
     thief = bench.phone("simone")
@@ -271,7 +271,7 @@ def tp_delegation_013(bench: Bench) -> None:
     title="One cannot delegate to somebody without an e-carte",
     requirements=["REQ-DELEGATION-09"],
 )
-def tp_delegation_014(bench: Bench) -> None:
+def test_delegation_014(bench: Bench) -> None:
     _fund_refuses(bench, "delegate_not_enrolled", bench.phone(), b"\xee" * 8, 7)
 
 
@@ -281,7 +281,7 @@ def tp_delegation_014(bench: Bench) -> None:
     title="One cannot delegate to oneself",
     requirements=["REQ-DELEGATION-09"],
 )
-def tp_delegation_015(bench: Bench) -> None:
+def test_delegation_015(bench: Bench) -> None:
     phone = bench.phone()
     _fund_refuses(bench, "same_person", phone, phone.serial, 7)
 
@@ -292,7 +292,7 @@ def tp_delegation_015(bench: Bench) -> None:
     title="An opposed delegator's card cannot be delegated",
     requirements=["REQ-DELEGATION-09"],
 )
-def tp_delegation_016(bench: Bench) -> None:
+def test_delegation_016(bench: Bench) -> None:
     phone, other = bench.phone(), bench.phone("karim")
     bench.fund.suspend(phone.serial)
     _fund_refuses(bench, "covered_card_opposed", phone, other.serial, 7)
@@ -305,7 +305,7 @@ def tp_delegation_016(bench: Bench) -> None:
     requirements=["REQ-DELEGATION-10"],
     preconditions=WEEK,
 )
-def tp_delegation_017(bench: Bench) -> None:
+def test_delegation_017(bench: Bench) -> None:
     delegator, delegate, _ = bench.delegated()
     text = delegate.show_qr(CODE, entry=bench.delegated_entry(delegate), form=QrForm.SEALED)
     verdict = bench.terminal().scan(text)
@@ -320,7 +320,7 @@ def tp_delegation_017(bench: Bench) -> None:
     requirements=["REQ-DELEGATION-10"],
     preconditions="grant ends within the lifetime of the QR code",
 )
-def tp_delegation_018(bench: Bench) -> None:
+def test_delegation_018(bench: Bench) -> None:
     _, delegate, grant = bench.delegated()
     entry = bench.delegated_entry(delegate)
     bench.advance(grant.valid_until - 1 - bench.now)
@@ -336,7 +336,7 @@ def tp_delegation_018(bench: Bench) -> None:
     requirements=["REQ-DELEGATION-10"],
     preconditions=WEEK,
 )
-def tp_delegation_019(bench: Bench) -> None:
+def test_delegation_019(bench: Bench) -> None:
     delegator, delegate, grant = bench.delegated()
     text = delegate.show_qr(CODE, entry=bench.delegated_entry(delegate), form=QrForm.SEALED)
     delegator.take_back(grant.grant_id)
@@ -350,7 +350,7 @@ def tp_delegation_019(bench: Bench) -> None:
     requirements=["REQ-DELEGATION-10"],
     preconditions=WEEK,
 )
-def tp_delegation_020(bench: Bench) -> None:
+def test_delegation_020(bench: Bench) -> None:
     _, delegate, grant = bench.delegated()
     entry = bench.delegated_entry(delegate)
     bench.advance(grant.valid_until - bench.now)

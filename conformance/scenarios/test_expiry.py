@@ -27,7 +27,7 @@ def _status(bench: Bench, secure: Secure) -> CardStatus:
     requirements=["REQ-EXPIRY-01"],
     preconditions=EXPIRED,
 )
-def tp_expiry_001(bench: Bench) -> None:
+def test_expiry_001(bench: Bench) -> None:
     bench.present(bench.phone(valid_days=-1))
     bench.expect_sw(bench.connect().send(commands.select_aid()), SW.OK, "SELECT, expired card")
 
@@ -39,7 +39,7 @@ def tp_expiry_001(bench: Bench) -> None:
     requirements=["REQ-EXPIRY-01"],
     preconditions=EXPIRED,
 )
-def tp_expiry_002(bench: Bench) -> None:
+def test_expiry_002(bench: Bench) -> None:
     secure = bench.tap(bench.phone(valid_days=-1)).secure().enter_code(CODE).select_entry(1)
     bench.expect_sw(secure.send(commands.read_sfi(0x01)), SW.OK, "READ BINARY of EF.IDENTITY")
 
@@ -51,7 +51,7 @@ def tp_expiry_002(bench: Bench) -> None:
     requirements=["REQ-EXPIRY-02"],
     preconditions=EXPIRED,
 )
-def tp_expiry_003(bench: Bench) -> None:
+def test_expiry_003(bench: Bench) -> None:
     secure = bench.tap(bench.phone(valid_days=-1)).secure().enter_code(CODE)
     response = secure.send(commands.presence())
     bench.expect_sw(response, SW.CONDITIONS_NOT_SATISFIED, "PSO COMPUTE DIGITAL SIGNATURE")
@@ -67,7 +67,7 @@ def tp_expiry_003(bench: Bench) -> None:
     requirements=["REQ-EXPIRY-02"],
     preconditions="last day of validity",
 )
-def tp_expiry_004(bench: Bench) -> None:
+def test_expiry_004(bench: Bench) -> None:
     phone = bench.phone(valid_days=0)
     secure = bench.tap(phone).secure().enter_code(CODE)
     bench.expect_sw(secure.send(commands.presence()), SW.OK, "signature on the last day")
@@ -84,7 +84,7 @@ def tp_expiry_004(bench: Bench) -> None:
     requirements=["REQ-EXPIRY-03"],
     preconditions=EXPIRED,
 )
-def tp_expiry_005(bench: Bench) -> None:
+def test_expiry_005(bench: Bench) -> None:
     verdict = bench.acquire(bench.phone(valid_days=-1), bench.terminal())
     bench.expect_refused(verdict, Reason.EXPIRED)
 
@@ -96,7 +96,7 @@ def tp_expiry_005(bench: Bench) -> None:
     requirements=["REQ-EXPIRY-04"],
     preconditions=EXPIRED,
 )
-def tp_expiry_006(bench: Bench) -> None:
+def test_expiry_006(bench: Bench) -> None:
     phone = bench.phone(valid_days=-1)
     bench.expect_raises(PhoneRefusal, lambda: phone.show_qr(CODE), "QR code of an expired card")
 
@@ -107,7 +107,7 @@ def tp_expiry_006(bench: Bench) -> None:
     title="The status object of a valid card says that it has not expired",
     requirements=["REQ-EXPIRY-02"],
 )
-def tp_expiry_007(bench: Bench) -> None:
+def test_expiry_007(bench: Bench) -> None:
     status = _status(bench, bench.tap(bench.phone()).secure())
     bench.expect_equal(status.expired, False, "expired, in the status object")
     bench.expect_equal(status.last_refusal, RefusalReason.NONE, "last refusal")

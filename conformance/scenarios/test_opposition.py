@@ -45,7 +45,7 @@ def suspended(bench: Bench) -> Phone:
     requirements=["REQ-OPPOSITION-01"],
     preconditions=OPPOSED,
 )
-def tp_opposition_001(bench: Bench) -> None:
+def test_opposition_001(bench: Bench) -> None:
     bench.present(opposed(bench))
     response = bench.connect().send(commands.select_aid())
     bench.expect_sw(response, SW.FILE_TERMINATED, "SELECT, opposed card")
@@ -59,7 +59,7 @@ def tp_opposition_001(bench: Bench) -> None:
     requirements=["REQ-OPPOSITION-01"],
     preconditions=SUSPENDED,
 )
-def tp_opposition_002(bench: Bench) -> None:
+def test_opposition_002(bench: Bench) -> None:
     bench.present(suspended(bench))
     response = bench.connect().send(commands.select_aid())
     bench.expect_sw(response, SW.FILE_DEACTIVATED, "SELECT, suspended card")
@@ -72,7 +72,7 @@ def tp_opposition_002(bench: Bench) -> None:
     requirements=["REQ-OPPOSITION-02"],
     preconditions=OPPOSED,
 )
-def tp_opposition_003(bench: Bench) -> None:
+def test_opposition_003(bench: Bench) -> None:
     secure = bench.tap(opposed(bench)).secure()
     response = secure.send(commands.verify(CODE))
     bench.expect_sw(response, SW.REFERENCE_DATA_NOT_USABLE, "VERIFY, opposed card")
@@ -85,7 +85,7 @@ def tp_opposition_003(bench: Bench) -> None:
     requirements=["REQ-OPPOSITION-02"],
     preconditions=OPPOSED,
 )
-def tp_opposition_004(bench: Bench) -> None:
+def test_opposition_004(bench: Bench) -> None:
     secure = bench.tap(opposed(bench)).secure()
     for command in (commands.select_file(Fid.WALLET), commands.read_sfi(0x10)):
         response = secure.send(command)
@@ -99,7 +99,7 @@ def tp_opposition_004(bench: Bench) -> None:
     requirements=["REQ-OPPOSITION-02"],
     preconditions=OPPOSED,
 )
-def tp_opposition_005(bench: Bench) -> None:
+def test_opposition_005(bench: Bench) -> None:
     secure = bench.tap(opposed(bench)).secure()
     response = secure.send(commands.presence())
     bench.expect_sw(response, SW.CONDITIONS_NOT_SATISFIED, "PSO COMPUTE DIGITAL SIGNATURE")
@@ -116,7 +116,7 @@ def tp_opposition_005(bench: Bench) -> None:
     requirements=["REQ-OPPOSITION-03"],
     preconditions=OPPOSED,
 )
-def tp_opposition_006(bench: Bench) -> None:
+def test_opposition_006(bench: Bench) -> None:
     asked: list[str] = []
 
     def ask() -> str:
@@ -138,7 +138,7 @@ def tp_opposition_006(bench: Bench) -> None:
     requirements=["REQ-OPPOSITION-04"],
     preconditions="card reported lost by another channel; the phone is offline",
 )
-def tp_opposition_007(bench: Bench) -> None:
+def test_opposition_007(bench: Bench) -> None:
     phone = bench.phone()
     bench.fund.report_lost(phone.serial)
     bench.expect_refused(bench.acquire(phone, bench.terminal()), Reason.OPPOSED)
@@ -150,7 +150,7 @@ def tp_opposition_007(bench: Bench) -> None:
     title="A suspended card whose phone does not know yet is refused by the list",
     requirements=["REQ-OPPOSITION-04"],
 )
-def tp_opposition_008(bench: Bench) -> None:
+def test_opposition_008(bench: Bench) -> None:
     phone = bench.phone()
     bench.fund.suspend(phone.serial)
     bench.expect_refused(bench.acquire(phone, bench.terminal()), Reason.SUSPENDED)
@@ -162,7 +162,7 @@ def tp_opposition_008(bench: Bench) -> None:
     title="A list past its ttl warns within the grace and refuses beyond",
     requirements=["REQ-OPPOSITION-05"],
 )
-def tp_opposition_009(bench: Bench) -> None:
+def test_opposition_009(bench: Bench) -> None:
     phone = bench.phone()
     terminal = bench.terminal()
     ttl = bench.fund.opposition.ttl
@@ -182,7 +182,7 @@ def tp_opposition_009(bench: Bench) -> None:
     title="Without an opposition list nothing is accepted",
     requirements=["REQ-OPPOSITION-05"],
 )
-def tp_opposition_010(bench: Bench) -> None:
+def test_opposition_010(bench: Bench) -> None:
     verdict = bench.acquire(bench.phone(), bench.terminal(opposition=b""))
     bench.expect_refused(verdict, Reason.LIST_MISSING)
 
@@ -193,7 +193,7 @@ def tp_opposition_010(bench: Bench) -> None:
     title="A reinstated card is accepted again",
     requirements=["REQ-OPPOSITION-06"],
 )
-def tp_opposition_011(bench: Bench) -> None:
+def test_opposition_011(bench: Bench) -> None:
     phone = suspended(bench)
     bench.expect_refused(bench.acquire(phone, bench.terminal()), Reason.SUSPENDED)
     bench.fund.reinstate(phone.serial)
@@ -208,7 +208,7 @@ def tp_opposition_011(bench: Bench) -> None:
     requirements=["REQ-OPPOSITION-07"],
     preconditions=OPPOSED,
 )
-def tp_opposition_012(bench: Bench) -> None:
+def test_opposition_012(bench: Bench) -> None:
     phone = opposed(bench)
     bench.expect_raises(PhoneRefusal, lambda: phone.show_qr(CODE), "QR code of an opposed card")
 
@@ -219,7 +219,7 @@ def tp_opposition_012(bench: Bench) -> None:
     title="A QR code made before the loss was reported is refused afterwards",
     requirements=["REQ-OPPOSITION-04", "REQ-OPPOSITION-07"],
 )
-def tp_opposition_013(bench: Bench) -> None:
+def test_opposition_013(bench: Bench) -> None:
     phone = bench.phone()
     text = phone.show_qr(CODE, form=QrForm.SEALED)
     bench.fund.report_lost(phone.serial)
@@ -232,7 +232,7 @@ def tp_opposition_013(bench: Bench) -> None:
     title="The fund's list is signed by its opposition signer",
     requirements=["REQ-OPPOSITION-08"],
 )
-def tp_opposition_014(bench: Bench) -> None:
+def test_opposition_014(bench: Bench) -> None:
     verdict = bench.acquire(bench.phone(), bench.terminal())
     bench.expect_accepted(verdict)
 
@@ -243,7 +243,7 @@ def tp_opposition_014(bench: Bench) -> None:
     title="An opposed card stays opposed: a list of next week still says so",
     requirements=["REQ-OPPOSITION-08"],
 )
-def tp_opposition_015(bench: Bench) -> None:
+def test_opposition_015(bench: Bench) -> None:
     phone = bench.phone()
     bench.fund.report_lost(phone.serial)
     bench.advance(7 * DAY)

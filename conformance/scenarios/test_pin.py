@@ -31,7 +31,7 @@ def _block(bench: Bench, secure: Secure) -> None:
     title="VERIFY without data tells the tries left and spends none",
     requirements=["REQ-PIN-01"],
 )
-def tp_pin_001(bench: Bench) -> None:
+def test_pin_001(bench: Bench) -> None:
     secure = bench.tap(bench.phone()).secure()
     for turn in ("first", "second"):
         bench.expect_sw(secure.send(commands.verify()), tries(3), f"{turn} VERIFY without data")
@@ -45,7 +45,7 @@ def tp_pin_001(bench: Bench) -> None:
     title="Three wrong codes count down and block; then the right one is refused too",
     requirements=["REQ-PIN-02"],
 )
-def tp_pin_002(bench: Bench) -> None:
+def test_pin_002(bench: Bench) -> None:
     secure = bench.tap(bench.phone()).secure()
     for left in (2, 1, 0):
         bench.expect_sw(secure.send(commands.verify(WRONG_CODE)), tries(left), "wrong code")
@@ -60,7 +60,7 @@ def tp_pin_002(bench: Bench) -> None:
     title="A right code gives the tries back",
     requirements=["REQ-PIN-02"],
 )
-def tp_pin_003(bench: Bench) -> None:
+def test_pin_003(bench: Bench) -> None:
     secure = bench.tap(bench.phone()).secure()
     for wrong in (WRONG_CODE, WRONG_CODE):
         secure.send(commands.verify(wrong))
@@ -74,7 +74,7 @@ def tp_pin_003(bench: Bench) -> None:
     title="The tries survive loss of the field",
     requirements=["REQ-PIN-03"],
 )
-def tp_pin_004(bench: Bench) -> None:
+def test_pin_004(bench: Bench) -> None:
     phone = bench.phone()
     bench.tap(phone).secure().send(commands.verify(WRONG_CODE))
     secure = bench.tap(phone).secure()
@@ -87,7 +87,7 @@ def tp_pin_004(bench: Bench) -> None:
     title="A blocked code is still blocked after the application was killed",
     requirements=["REQ-PIN-03"],
 )
-def tp_pin_005(bench: Bench) -> None:
+def test_pin_005(bench: Bench) -> None:
     phone = bench.phone()
     _block(bench, bench.tap(phone).secure())
     bench.remove()
@@ -102,7 +102,7 @@ def tp_pin_005(bench: Bench) -> None:
     title="A malformed block is refused with 6A80 and spends no try",
     requirements=["REQ-PIN-04"],
 )
-def tp_pin_006(bench: Bench) -> None:
+def test_pin_006(bench: Bench) -> None:
     secure = bench.tap(bench.phone()).secure()
     for block in ("16135790FFFFFFFF", "2613579AFFFFFFFF", "26135790FFFFFF00"):
         command = dataclasses.replace(commands.verify(CODE), data=bytes.fromhex(block))
@@ -116,7 +116,7 @@ def tp_pin_006(bench: Bench) -> None:
     title="Codes of more than eight digits are refused without spending a try",
     requirements=["REQ-PIN-04"],
 )
-def tp_pin_007(bench: Bench) -> None:
+def test_pin_007(bench: Bench) -> None:
     secure = bench.tap(bench.phone()).secure()
     for code in ("123456789", "123456789012"):
         command = dataclasses.replace(commands.verify(CODE), data=PIN_BLOCK.build(code))
@@ -130,7 +130,7 @@ def tp_pin_007(bench: Bench) -> None:
     title="A wrong code takes a verification away",
     requirements=["REQ-PIN-05"],
 )
-def tp_pin_008(bench: Bench) -> None:
+def test_pin_008(bench: Bench) -> None:
     secure = bench.tap(bench.phone()).secure().enter_code(CODE)
     secure.send(commands.verify(WRONG_CODE))
     bench.expect_sw(secure.send(commands.verify()), tries(2), "VERIFY without data")
@@ -144,7 +144,7 @@ def tp_pin_008(bench: Bench) -> None:
     title="The verification does not survive SELECT",
     requirements=["REQ-PIN-07"],
 )
-def tp_pin_009(bench: Bench) -> None:
+def test_pin_009(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     link.secure().enter_code(CODE)
     link.select()
@@ -157,7 +157,7 @@ def tp_pin_009(bench: Bench) -> None:
     title="The verification does not survive deselection and loss of the field",
     requirements=["REQ-PIN-07"],
 )
-def tp_pin_010(bench: Bench) -> None:
+def test_pin_010(bench: Bench) -> None:
     phone = bench.phone()
     bench.tap(phone).secure().enter_code(CODE)
     link = bench.connect()
@@ -171,7 +171,7 @@ def tp_pin_010(bench: Bench) -> None:
     title="The verification does not survive a new handshake",
     requirements=["REQ-PIN-07"],
 )
-def tp_pin_011(bench: Bench) -> None:
+def test_pin_011(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     link.secure().enter_code(CODE)
     bench.expect_sw(link.secure().send(commands.verify()), tries(3), "VERIFY after a handshake")
@@ -183,7 +183,7 @@ def tp_pin_011(bench: Bench) -> None:
     title="The verification is lost after 30 seconds without a command",
     requirements=["REQ-PIN-07"],
 )
-def tp_pin_012(bench: Bench) -> None:
+def test_pin_012(bench: Bench) -> None:
     secure = bench.tap(bench.phone()).secure().enter_code(CODE)
     bench.advance(29)
     bench.expect_sw(secure.send(commands.verify()), SW.OK, "VERIFY without data after 29 s")
@@ -197,7 +197,7 @@ def tp_pin_012(bench: Bench) -> None:
     title="One entry of the code gives one presence token, never two",
     requirements=["REQ-PIN-06"],
 )
-def tp_pin_013(bench: Bench) -> None:
+def test_pin_013(bench: Bench) -> None:
     secure = bench.tap(bench.phone()).secure().enter_code(CODE)
     bench.expect_sw(secure.send(commands.presence()), SW.OK, "first presence token")
     response = secure.send(commands.presence())
@@ -211,7 +211,7 @@ def tp_pin_013(bench: Bench) -> None:
     title="The code is not taken in the clear",
     requirements=["REQ-PIN-08"],
 )
-def tp_pin_014(bench: Bench) -> None:
+def test_pin_014(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     response = link.send(commands.verify(CODE))
     bench.expect_sw(response, SW.SECURITY_NOT_SATISFIED, "VERIFY in the clear")
@@ -223,7 +223,7 @@ def tp_pin_014(bench: Bench) -> None:
     title="SCP11b, which proves no terminal, does not open the code",
     requirements=["REQ-PIN-08"],
 )
-def tp_pin_015(bench: Bench) -> None:
+def test_pin_015(bench: Bench) -> None:
     secure = bench.tap(bench.phone()).secure(variant="b")
     response = secure.send(commands.verify(CODE))
     bench.expect_sw(response, SW.SECURITY_NOT_SATISFIED, "VERIFY under SCP11b")
@@ -235,7 +235,7 @@ def tp_pin_015(bench: Bench) -> None:
     title="CHANGE REFERENCE DATA with the old code sets a new one",
     requirements=["REQ-PIN-09"],
 )
-def tp_pin_016(bench: Bench) -> None:
+def test_pin_016(bench: Bench) -> None:
     phone = bench.phone()
     secure = bench.tap(phone).secure()
     bench.expect_sw(secure.send(commands.change_code(CODE, NEW_CODE)), SW.OK, "CHANGE")
@@ -251,7 +251,7 @@ def tp_pin_016(bench: Bench) -> None:
     title="CHANGE REFERENCE DATA with a wrong old code spends a try and changes nothing",
     requirements=["REQ-PIN-09"],
 )
-def tp_pin_017(bench: Bench) -> None:
+def test_pin_017(bench: Bench) -> None:
     secure = bench.tap(bench.phone()).secure()
     response = secure.send(commands.change_code(WRONG_CODE, NEW_CODE))
     bench.expect_sw(response, tries(2), "CHANGE with a wrong old code")
@@ -264,7 +264,7 @@ def tp_pin_017(bench: Bench) -> None:
     title="The unblocking code unblocks and sets a new code, which is not verified by that",
     requirements=["REQ-PIN-10"],
 )
-def tp_pin_018(bench: Bench) -> None:
+def test_pin_018(bench: Bench) -> None:
     phone = bench.phone()
     secure = bench.tap(phone).secure()
     _block(bench, secure)
@@ -280,7 +280,7 @@ def tp_pin_018(bench: Bench) -> None:
     title="The unblocking code has ten uses; when they are gone it answers 6983",
     requirements=["REQ-PIN-10"],
 )
-def tp_pin_019(bench: Bench) -> None:
+def test_pin_019(bench: Bench) -> None:
     secure = bench.tap(bench.phone()).secure()
     wrong = commands.reset_code("99999999", NEW_CODE)
     for left in range(9, -1, -1):
@@ -295,7 +295,7 @@ def tp_pin_019(bench: Bench) -> None:
     requirements=["REQ-PIN-11"],
     preconditions="phone set to take the code itself",
 )
-def tp_pin_020(bench: Bench) -> None:
+def test_pin_020(bench: Bench) -> None:
     phone = bench.phone(code_on_phone=True)
     secure = bench.tap(phone).secure()
     response = secure.send(commands.verify(CODE))
@@ -313,7 +313,7 @@ def tp_pin_020(bench: Bench) -> None:
     title="A code typed on the phone counts for the next tap, once",
     requirements=["REQ-PIN-11"],
 )
-def tp_pin_021(bench: Bench) -> None:
+def test_pin_021(bench: Bench) -> None:
     phone = bench.phone(code_on_phone=True)
     phone.enter_code(CODE)
     link = bench.tap(phone)
@@ -329,7 +329,7 @@ def tp_pin_021(bench: Bench) -> None:
     title="A code typed on the phone is forgotten after 60 seconds",
     requirements=["REQ-PIN-11"],
 )
-def tp_pin_022(bench: Bench) -> None:
+def test_pin_022(bench: Bench) -> None:
     phone = bench.phone(code_on_phone=True)
     phone.enter_code(CODE)
     bench.advance(61)
@@ -343,7 +343,7 @@ def tp_pin_022(bench: Bench) -> None:
     title="A wrong code typed on the phone spends the same tries",
     requirements=["REQ-PIN-02", "REQ-PIN-11"],
 )
-def tp_pin_023(bench: Bench) -> None:
+def test_pin_023(bench: Bench) -> None:
     phone = bench.phone(code_on_phone=True)
     result = phone.enter_code(WRONG_CODE)
     bench.expect_equal((result.ok, result.tries_left), (False, 2), "answer of the phone")

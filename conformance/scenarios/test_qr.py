@@ -30,7 +30,7 @@ def _longest_name(bench: Bench) -> Phone:
     title="An online QR code is resolved by the fund and accepted",
     requirements=["REQ-QR-01"],
 )
-def tp_qr_001(bench: Bench) -> None:
+def test_qr_001(bench: Bench) -> None:
     phone = bench.phone()
     verdict = bench.terminal().scan(phone.show_qr(CODE))
     bench.expect_accepted(verdict)
@@ -43,7 +43,7 @@ def tp_qr_001(bench: Bench) -> None:
     title="A QR code shown again is refused as replayed",
     requirements=["REQ-QR-02"],
 )
-def tp_qr_002(bench: Bench) -> None:
+def test_qr_002(bench: Bench) -> None:
     phone = bench.phone()
     for form in FORMS:
         terminal = bench.terminal()
@@ -58,7 +58,7 @@ def tp_qr_002(bench: Bench) -> None:
     title="A QR code past its lifetime is refused",
     requirements=["REQ-QR-03"],
 )
-def tp_qr_003(bench: Bench) -> None:
+def test_qr_003(bench: Bench) -> None:
     text = bench.phone().show_qr(CODE, form=QrForm.SEALED)
     bench.advance(120 + 31)
     bench.expect_refused(bench.terminal().scan(text), Reason.QR_EXPIRED)
@@ -70,7 +70,7 @@ def tp_qr_003(bench: Bench) -> None:
     title="A sealed QR code is accepted offline",
     requirements=["REQ-QR-04"],
 )
-def tp_qr_004(bench: Bench) -> None:
+def test_qr_004(bench: Bench) -> None:
     phone = bench.phone()
     verdict = bench.terminal(online=False).scan(phone.show_qr(CODE, form=QrForm.SEALED))
     bench.expect_accepted(verdict)
@@ -84,7 +84,7 @@ def tp_qr_004(bench: Bench) -> None:
     title="A clear QR code is accepted on the bench and refused in production",
     requirements=["REQ-QR-05"],
 )
-def tp_qr_005(bench: Bench) -> None:
+def test_qr_005(bench: Bench) -> None:
     phone = bench.phone()
     bench.expect_accepted(bench.terminal().scan(phone.show_qr(CODE, form=QrForm.CLEAR)))
     verdict = bench.terminal(mode="production").scan(phone.show_qr(CODE, form=QrForm.CLEAR))
@@ -97,7 +97,7 @@ def tp_qr_005(bench: Bench) -> None:
     title="Online and sealed QR codes disclose no number and no name",
     requirements=["REQ-QR-06"],
 )
-def tp_qr_006(bench: Bench) -> None:
+def test_qr_006(bench: Bench) -> None:
     phone = bench.phone()
     clear = from_text(phone.show_qr(CODE, form=QrForm.CLEAR)).credential
     bench.expect_true(clear is not None, "clear form", "a credential", "none")
@@ -117,7 +117,7 @@ def tp_qr_006(bench: Bench) -> None:
     title="The code is needed each time; a wrong one spends a try and shows nothing",
     requirements=["REQ-QR-07"],
 )
-def tp_qr_007(bench: Bench) -> None:
+def test_qr_007(bench: Bench) -> None:
     phone = bench.phone()
     bench.expect_accepted(bench.terminal().scan(phone.show_qr(CODE)))
     bench.expect_raises(PhoneRefusal, lambda: phone.show_qr(WRONG_CODE), "QR with a wrong code")
@@ -130,7 +130,7 @@ def tp_qr_007(bench: Bench) -> None:
     title="Each QR code has its own nonce and a higher counter",
     requirements=["REQ-QR-08"],
 )
-def tp_qr_008(bench: Bench) -> None:
+def test_qr_008(bench: Bench) -> None:
     phone = bench.phone()
     headers = [from_text(phone.show_qr(CODE, form=QrForm.SEALED)).header for _ in range(3)]
     counters = [header.counter for header in headers]
@@ -144,7 +144,7 @@ def tp_qr_008(bench: Bench) -> None:
     title="Pseudonyms of online QR codes are used once",
     requirements=["REQ-QR-06"],
 )
-def tp_qr_009(bench: Bench) -> None:
+def test_qr_009(bench: Bench) -> None:
     phone = bench.phone()
     subjects = {from_text(phone.show_qr(CODE)).header.subject for _ in range(4)}
     bench.expect_equal(len(subjects), 4, "different pseudonyms out of four")
@@ -156,7 +156,7 @@ def tp_qr_009(bench: Bench) -> None:
     title="A QR code is valid for two minutes at most",
     requirements=["REQ-QR-03"],
 )
-def tp_qr_010(bench: Bench) -> None:
+def test_qr_010(bench: Bench) -> None:
     header = from_text(bench.phone().show_qr(CODE)).header
     bench.expect_true(header.lifetime <= 120, "lifetime", "at most 120 s", header.lifetime)
     bench.expect_equal(header.issued, bench.now, "issued")
@@ -174,7 +174,7 @@ def _damaged(token: QrToken, **header: object) -> str:
     title="A token changed after the phone signed it is refused",
     requirements=["REQ-QR-09"],
 )
-def tp_qr_011(bench: Bench) -> None:
+def test_qr_011(bench: Bench) -> None:
     phone = bench.phone()
     token = from_text(phone.show_qr(CODE, form=QrForm.CLEAR))
     bench.expect_accepted(bench.terminal().scan(to_text(token)))
@@ -188,7 +188,7 @@ def tp_qr_011(bench: Bench) -> None:
     title="A credential changed after the fund signed it is refused",
     requirements=["REQ-QR-09"],
 )
-def tp_qr_012(bench: Bench) -> None:
+def test_qr_012(bench: Bench) -> None:
     token = from_text(bench.phone().show_qr(CODE, form=QrForm.CLEAR))
     assert token.credential is not None
     forged = dataclasses.replace(token.credential, surname="FAUX")
@@ -202,7 +202,7 @@ def tp_qr_012(bench: Bench) -> None:
     title="The QR code is drawn, read back from its picture, and accepted",
     requirements=["REQ-QR-10"],
 )
-def tp_qr_013(bench: Bench) -> None:
+def test_qr_013(bench: Bench) -> None:
     phone = _longest_name(bench)
     with tempfile.TemporaryDirectory() as folder:
         for form in FORMS:
@@ -223,7 +223,7 @@ def tp_qr_013(bench: Bench) -> None:
     requirements=["REQ-QR-11"],
     preconditions="holder with names of 63 characters",
 )
-def tp_qr_014(bench: Bench) -> None:
+def test_qr_014(bench: Bench) -> None:
     phone = _longest_name(bench)
     for form, most in MAX_VERSION.items():
         version = int(qr_image.symbol(phone.show_qr(CODE, form=form)).version)
@@ -238,7 +238,7 @@ def tp_qr_014(bench: Bench) -> None:
     title="An offline terminal cannot take an online QR code, and says so",
     requirements=["REQ-QR-01"],
 )
-def tp_qr_015(bench: Bench) -> None:
+def test_qr_015(bench: Bench) -> None:
     verdict = bench.terminal(online=False).scan(bench.phone().show_qr(CODE))
     bench.expect_refused(verdict, Reason.QR_UNRESOLVED)
 
@@ -249,7 +249,7 @@ def tp_qr_015(bench: Bench) -> None:
     title="Another code, a damaged one and an empty one are unreadable, each in one clear verdict",
     requirements=["REQ-QR-09"],
 )
-def tp_qr_016(bench: Bench) -> None:
+def test_qr_016(bench: Bench) -> None:
     text = bench.phone().show_qr(CODE)
     for wrong in ("https://example.org", text[:-3], text + "00", ""):
         bench.expect_refused(bench.terminal().scan(wrong), Reason.QR_UNREADABLE)
@@ -261,7 +261,7 @@ def tp_qr_016(bench: Bench) -> None:
     title="A token of the future is refused",
     requirements=["REQ-QR-03"],
 )
-def tp_qr_017(bench: Bench) -> None:
+def test_qr_017(bench: Bench) -> None:
     phone = bench.phone()
     bench.advance(300)
     text = phone.show_qr(CODE, form=QrForm.SEALED)

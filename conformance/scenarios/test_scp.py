@@ -53,7 +53,7 @@ def _secured_raw(secure: Secure, command: CommandApdu) -> ResponseApdu:
     title="SCP11a authenticates both sides; the session answers the status object",
     requirements=["REQ-SCP-01"],
 )
-def tp_scp_001(bench: Bench) -> None:
+def test_scp_001(bench: Bench) -> None:
     secure = _opened(bench.tap(bench.phone()))
     response = secure.send(commands.get_status())
     bench.expect_sw(response, SW.OK, "GET DATA DF20")
@@ -66,7 +66,7 @@ def tp_scp_001(bench: Bench) -> None:
     title="SCP11b proves the card and opens its status",
     requirements=["REQ-SCP-02"],
 )
-def tp_scp_002(bench: Bench) -> None:
+def test_scp_002(bench: Bench) -> None:
     secure = _opened(bench.tap(bench.phone()), variant="b")
     bench.expect_sw(secure.send(commands.get_status()), SW.OK, "GET DATA DF20")
 
@@ -77,7 +77,7 @@ def tp_scp_002(bench: Bench) -> None:
     title="SCP11b opens nothing of the holder's",
     requirements=["REQ-SCP-02", "REQ-DATA-02"],
 )
-def tp_scp_003(bench: Bench) -> None:
+def test_scp_003(bench: Bench) -> None:
     secure = bench.tap(bench.phone()).secure(variant="b")
     for command in (
         commands.select_file(Fid.WALLET),
@@ -95,7 +95,7 @@ def tp_scp_003(bench: Bench) -> None:
     title="The status object is not readable in the clear",
     requirements=["REQ-SCP-03"],
 )
-def tp_scp_004(bench: Bench) -> None:
+def test_scp_004(bench: Bench) -> None:
     response = bench.tap(bench.phone()).send(commands.get_status())
     bench.expect_sw(response, SW.SECURITY_NOT_SATISFIED, "GET DATA DF20 in the clear")
 
@@ -106,7 +106,7 @@ def tp_scp_004(bench: Bench) -> None:
     title="A flipped bit in the first byte of a C-MAC ends the session",
     requirements=["REQ-SCP-04"],
 )
-def tp_scp_005(bench: Bench) -> None:
+def test_scp_005(bench: Bench) -> None:
     _after_damage(bench, bench.tap(bench.phone()), FIRST_OF_MAC)
 
 
@@ -116,7 +116,7 @@ def tp_scp_005(bench: Bench) -> None:
     title="A flipped bit in the last byte of a C-MAC ends the session",
     requirements=["REQ-SCP-04"],
 )
-def tp_scp_006(bench: Bench) -> None:
+def test_scp_006(bench: Bench) -> None:
     _after_damage(bench, bench.tap(bench.phone()), LAST_OF_MAC)
 
 
@@ -126,7 +126,7 @@ def tp_scp_006(bench: Bench) -> None:
     title="A secured command sent again, byte for byte, is refused",
     requirements=["REQ-SCP-05"],
 )
-def tp_scp_007(bench: Bench) -> None:
+def test_scp_007(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     wire = COMMAND_APDU.build(link.secure().session.protect(commands.verify()))
     bench.expect_true(
@@ -141,7 +141,7 @@ def tp_scp_007(bench: Bench) -> None:
     title="A plain command in a session is refused and ends it",
     requirements=["REQ-SCP-06"],
 )
-def tp_scp_008(bench: Bench) -> None:
+def test_scp_008(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     secure = link.secure().enter_code(CODE)
     response = link.send(commands.read_sfi(0x10))
@@ -156,7 +156,7 @@ def tp_scp_008(bench: Bench) -> None:
     title="A secured command without a session answers 6982",
     requirements=["REQ-SCP-06"],
 )
-def tp_scp_009(bench: Bench) -> None:
+def test_scp_009(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     response = link.send(dataclasses.replace(commands.get_challenge(), cla=0x04))
     bench.expect_sw(response, SW.SECURITY_NOT_SATISFIED, "CLA 04 without a session")
@@ -168,7 +168,7 @@ def tp_scp_009(bench: Bench) -> None:
     title="A secured command too short to hold a MAC answers 6988 and ends the session",
     requirements=["REQ-SCP-04"],
 )
-def tp_scp_010(bench: Bench) -> None:
+def test_scp_010(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     link.secure()
     response = link.send(dataclasses.replace(commands.get_status(), cla=0x04, data=b"\x01" * 7))
@@ -190,7 +190,7 @@ def _terminal_refused(bench: Bench, flaw: KitFlaw | None, expected: int, **kit: 
     title="A terminal certificate that the terminal CA did not sign is refused",
     requirements=["REQ-SCP-07"],
 )
-def tp_scp_011(bench: Bench) -> None:
+def test_scp_011(bench: Bench) -> None:
     _terminal_refused(bench, KitFlaw.BAD_SIGNATURE, SW.SECURITY_NOT_SATISFIED)
 
 
@@ -200,7 +200,7 @@ def tp_scp_011(bench: Bench) -> None:
     title="An expired terminal certificate is refused",
     requirements=["REQ-SCP-07"],
 )
-def tp_scp_012(bench: Bench) -> None:
+def test_scp_012(bench: Bench) -> None:
     _terminal_refused(bench, KitFlaw.EXPIRED, SW.CONDITIONS_NOT_SATISFIED)
 
 
@@ -210,7 +210,7 @@ def tp_scp_012(bench: Bench) -> None:
     title="A terminal without a known role is refused",
     requirements=["REQ-SCP-08"],
 )
-def tp_scp_013(bench: Bench) -> None:
+def test_scp_013(bench: Bench) -> None:
     _terminal_refused(bench, KitFlaw.UNKNOWN_ROLE, SW.WRONG_DATA)
 
 
@@ -220,7 +220,7 @@ def tp_scp_013(bench: Bench) -> None:
     title="A certificate made for another purpose is refused",
     requirements=["REQ-SCP-08"],
 )
-def tp_scp_014(bench: Bench) -> None:
+def test_scp_014(bench: Bench) -> None:
     _terminal_refused(bench, KitFlaw.WRONG_PURPOSE, SW.WRONG_DATA)
 
 
@@ -230,7 +230,7 @@ def tp_scp_014(bench: Bench) -> None:
     title="A certificate below one that is no CA is refused; below a true intermediate it is taken",
     requirements=["REQ-SCP-07"],
 )
-def tp_scp_015(bench: Bench) -> None:
+def test_scp_015(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     bench.expect_equal(
         handshake.present_chain(link, bench.kit(intermediates=1)),
@@ -249,7 +249,7 @@ def tp_scp_015(bench: Bench) -> None:
     title="A chain of four certificates is refused",
     requirements=["REQ-SCP-07"],
 )
-def tp_scp_016(bench: Bench) -> None:
+def test_scp_016(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     words = handshake.present_chain(link, bench.kit(intermediates=3))
     bench.expect_equal(words[-1], SW.WRONG_DATA, "last status word of a chain of four")
@@ -261,7 +261,7 @@ def tp_scp_016(bench: Bench) -> None:
     title="MUTUAL AUTHENTICATE without a verified terminal answers 6985",
     requirements=["REQ-SCP-01"],
 )
-def tp_scp_017(bench: Bench) -> None:
+def test_scp_017(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     response = link.send(handshake.authenticate(handshake.MUTUAL))
     bench.expect_sw(response, SW.CONDITIONS_NOT_SATISFIED, "MUTUAL AUTHENTICATE")
@@ -273,7 +273,7 @@ def tp_scp_017(bench: Bench) -> None:
     title="A refused certificate makes the card forget a terminal it had verified",
     requirements=["REQ-SCP-07"],
 )
-def tp_scp_018(bench: Bench) -> None:
+def test_scp_018(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     bench.expect_equal(handshake.present_chain(link, bench.kit()), [SW.OK], "good certificate")
     handshake.present_chain(link, bench.kit(flaw=KitFlaw.BAD_SIGNATURE))
@@ -287,7 +287,7 @@ def tp_scp_018(bench: Bench) -> None:
     title="Two taps show different session keys",
     requirements=["REQ-SCP-09"],
 )
-def tp_scp_019(bench: Bench) -> None:
+def test_scp_019(bench: Bench) -> None:
     phone = bench.phone()
     first = handshake.certificates(bench.tap(phone))[-1]
     second = handshake.certificates(bench.tap(phone))[-1]
@@ -305,7 +305,7 @@ def tp_scp_019(bench: Bench) -> None:
     title="Within one presence of the field the session key stays",
     requirements=["REQ-SCP-09"],
 )
-def tp_scp_020(bench: Bench) -> None:
+def test_scp_020(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     first, second = handshake.certificates(link)[-1], handshake.certificates(link)[-1]
     bench.expect_equal(first, second, "certificate read twice")
@@ -317,7 +317,7 @@ def tp_scp_020(bench: Bench) -> None:
     title="Every handshake has a fresh ephemeral key",
     requirements=["REQ-SCP-10"],
 )
-def tp_scp_021(bench: Bench) -> None:
+def test_scp_021(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     keys = set()
     for _ in range(3):
@@ -333,7 +333,7 @@ def tp_scp_021(bench: Bench) -> None:
     title="Handshake parameters of the other variant or usage are refused",
     requirements=["REQ-SCP-11"],
 )
-def tp_scp_022(bench: Bench) -> None:
+def test_scp_022(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     for wrong in (
         handshake.authenticate(handshake.INTERNAL, parameters=0x01),
@@ -348,7 +348,7 @@ def tp_scp_022(bench: Bench) -> None:
     title="A point that is not on the curve is refused",
     requirements=["REQ-SCP-11"],
 )
-def tp_scp_023(bench: Bench) -> None:
+def test_scp_023(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     command = handshake.authenticate(handshake.INTERNAL, point=b"\x04" + b"\x11" * 64)
     bench.expect_sw(link.send(command), SW.WRONG_DATA, "INTERNAL AUTHENTICATE")
@@ -360,7 +360,7 @@ def tp_scp_023(bench: Bench) -> None:
     title="Unknown key references are refused",
     requirements=["REQ-SCP-11"],
 )
-def tp_scp_024(bench: Bench) -> None:
+def test_scp_024(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     for wrong in (
         handshake.authenticate(handshake.INTERNAL, kid=0x15),
@@ -376,7 +376,7 @@ def tp_scp_024(bench: Bench) -> None:
     title="GET DATA BF21 gives the issuing CA first, the agreement certificate last",
     requirements=["REQ-SCP-12"],
 )
-def tp_scp_025(bench: Bench) -> None:
+def test_scp_025(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     chain = handshake.certificates(link)
     try:
@@ -394,7 +394,7 @@ def tp_scp_025(bench: Bench) -> None:
     title="Every answer with data or success is protected and verifiable",
     requirements=["REQ-SCP-13"],
 )
-def tp_scp_026(bench: Bench) -> None:
+def test_scp_026(bench: Bench) -> None:
     secure = bench.tap(bench.phone()).secure()
     bench.expect_sw(secure.send(commands.get_status()), SW.OK, "GET DATA DF20")
     bench.expect_sw(secure.send(commands.verify(CODE)), SW.OK, "VERIFY, no data in the answer")
@@ -407,7 +407,7 @@ def tp_scp_026(bench: Bench) -> None:
     title="An error status comes without data and without R-MAC",
     requirements=["REQ-SCP-13"],
 )
-def tp_scp_027(bench: Bench) -> None:
+def test_scp_027(bench: Bench) -> None:
     secure = bench.tap(bench.phone()).secure()
     response = _secured_raw(secure, commands.read_sfi(0x1D))
     bench.expect_true(response.sw1 in (0x69, 0x6A), "status", "69xx or 6Axx", f"{response.sw:04X}")
@@ -420,7 +420,7 @@ def tp_scp_027(bench: Bench) -> None:
     title="The encryption counter counts every command, with data or without",
     requirements=["REQ-SCP-14"],
 )
-def tp_scp_028(bench: Bench) -> None:
+def test_scp_028(bench: Bench) -> None:
     secure = bench.tap(bench.phone()).secure().enter_code(CODE).select_entry(1)
     first = secure.send(commands.read_sfi(0x01))
     bench.expect_sw(first, SW.OK, "READ BINARY")
@@ -435,7 +435,7 @@ def tp_scp_028(bench: Bench) -> None:
     title="An exhausted pool of session keys is refused, never reused",
     requirements=["REQ-SCP-09"],
 )
-def tp_scp_029(bench: Bench) -> None:
+def test_scp_029(bench: Bench) -> None:
     phone = bench.phone()
     for _ in range(ECV_SIM_1.key_pool_size):
         handshake.certificates(bench.tap(phone))
@@ -463,7 +463,7 @@ def _windows(blocks: list[bytes], size: int) -> set[bytes]:
     title="Two taps by a reader that does not authenticate have nothing in common",
     requirements=["REQ-SCP-09", "REQ-DATA-01"],
 )
-def tp_scp_030(bench: Bench) -> None:
+def test_scp_030(bench: Bench) -> None:
     phone = bench.phone()
     first = _windows(_seen_in_a_tap(bench, phone), 6)
     second = _windows(_seen_in_a_tap(bench, phone), 6)
@@ -483,7 +483,7 @@ def tp_scp_030(bench: Bench) -> None:
     title="A verified terminal serves one handshake",
     requirements=["REQ-SCP-07"],
 )
-def tp_scp_031(bench: Bench) -> None:
+def test_scp_031(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     link.secure()
     response = link.send(handshake.authenticate(handshake.MUTUAL))

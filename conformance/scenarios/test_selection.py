@@ -36,7 +36,7 @@ def _fci(bench: Bench) -> ApplicationInformation:
     requirements=["REQ-SEL-01"],
     preconditions="operational test card, phone unlocked",
 )
-def tp_sel_001(bench: Bench) -> None:
+def test_sel_001(bench: Bench) -> None:
     bench.present(bench.phone())
     fci = _fci(bench)
     bench.expect_equal(fci.aid, AID, "AID in the FCI")
@@ -54,7 +54,7 @@ def tp_sel_001(bench: Bench) -> None:
     title="The FCI is the same for two people: it holds no personal data",
     requirements=["REQ-SEL-02", "REQ-DATA-01"],
 )
-def tp_sel_002(bench: Bench) -> None:
+def test_sel_002(bench: Bench) -> None:
     answers = []
     for person in ("amelie", "bastien"):
         bench.present(bench.phone(person))
@@ -69,7 +69,7 @@ def tp_sel_002(bench: Bench) -> None:
     title="SELECT with P2 04 answers the FCP (62)",
     requirements=["REQ-SEL-03"],
 )
-def tp_sel_003(bench: Bench) -> None:
+def test_sel_003(bench: Bench) -> None:
     bench.present(bench.phone())
     response = bench.connect().send(commands.select_aid(p2=0x04))
     bench.expect_sw(response, SW.OK, "SELECT with P2 04")
@@ -90,7 +90,7 @@ def _is_fcp(data: bytes) -> bool:
     title="SELECT with P2 0C answers no data",
     requirements=["REQ-SEL-03"],
 )
-def tp_sel_004(bench: Bench) -> None:
+def test_sel_004(bench: Bench) -> None:
     bench.present(bench.phone())
     response = bench.connect().send(commands.select_aid(p2=0x0C, le=None))
     bench.expect_sw(response, SW.OK, "SELECT with P2 0C")
@@ -103,7 +103,7 @@ def tp_sel_004(bench: Bench) -> None:
     title="The first five bytes of the AID select the application",
     requirements=["REQ-SEL-04"],
 )
-def tp_sel_005(bench: Bench) -> None:
+def test_sel_005(bench: Bench) -> None:
     bench.present(bench.phone())
     response = bench.connect().send(commands.select_aid(AID[:5]))
     bench.expect_sw(response, SW.OK, "SELECT with 5 bytes of the AID")
@@ -115,7 +115,7 @@ def tp_sel_005(bench: Bench) -> None:
     title="Fewer than five bytes of the AID select nothing",
     requirements=["REQ-SEL-04"],
 )
-def tp_sel_006(bench: Bench) -> None:
+def test_sel_006(bench: Bench) -> None:
     bench.present(bench.phone())
     response = bench.connect().send(commands.select_aid(AID[:4]))
     bench.expect_sw(response, SW.FILE_NOT_FOUND, "SELECT with 4 bytes of the AID")
@@ -127,7 +127,7 @@ def tp_sel_006(bench: Bench) -> None:
     title="Another AID is not found",
     requirements=["REQ-SEL-01"],
 )
-def tp_sel_007(bench: Bench) -> None:
+def test_sel_007(bench: Bench) -> None:
     bench.present(bench.phone())
     link = bench.connect()
     for other in (bytes.fromhex("D2760000850101"), AID[:-1] + b"\x02", AID + b"\x00"):
@@ -141,7 +141,7 @@ def tp_sel_007(bench: Bench) -> None:
     title="There is no next occurrence of the application",
     requirements=["REQ-SEL-04"],
 )
-def tp_sel_008(bench: Bench) -> None:
+def test_sel_008(bench: Bench) -> None:
     bench.present(bench.phone())
     response = bench.connect().send(commands.select_aid(AID[:5], p2=0x02))
     bench.expect_sw(response, SW.FILE_NOT_FOUND, "SELECT, next occurrence")
@@ -153,7 +153,7 @@ def tp_sel_008(bench: Bench) -> None:
     title="SELECT with an undefined P2 is refused",
     requirements=["REQ-SEL-03"],
 )
-def tp_sel_009(bench: Bench) -> None:
+def test_sel_009(bench: Bench) -> None:
     bench.present(bench.phone())
     response = bench.connect().send(commands.select_aid(p2=0x10))
     bench.expect_sw(response, SW.WRONG_P1_P2, "SELECT with P2 10")
@@ -165,7 +165,7 @@ def tp_sel_009(bench: Bench) -> None:
     title="Before SELECT no command of the application is available",
     requirements=["REQ-SEL-05"],
 )
-def tp_sel_010(bench: Bench) -> None:
+def test_sel_010(bench: Bench) -> None:
     bench.present(bench.phone())
     link = bench.connect()
     for command in (commands.get_certificates(), commands.get_challenge(), commands.verify()):
@@ -180,7 +180,7 @@ def tp_sel_010(bench: Bench) -> None:
     title="Selecting the application anew ends the secure session",
     requirements=["REQ-SEL-06", "REQ-PIN-07"],
 )
-def tp_sel_011(bench: Bench) -> None:
+def test_sel_011(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     secure = link.secure().enter_code(CODE)
     bench.expect_sw(link.send(commands.select_aid()), SW.OK, "SELECT during the session")
@@ -195,7 +195,7 @@ def tp_sel_011(bench: Bench) -> None:
     requirements=["REQ-SEL-07"],
     preconditions="phone locked",
 )
-def tp_sel_012(bench: Bench) -> None:
+def test_sel_012(bench: Bench) -> None:
     phone = bench.phone()
     phone.lock()
     bench.present(phone)
@@ -210,7 +210,7 @@ def tp_sel_012(bench: Bench) -> None:
     title="Locking the phone in mid-session ends the session",
     requirements=["REQ-SEL-07"],
 )
-def tp_sel_013(bench: Bench) -> None:
+def test_sel_013(bench: Bench) -> None:
     phone = bench.phone()
     link = bench.tap(phone)
     secure = link.secure().enter_code(CODE)
@@ -229,7 +229,7 @@ def tp_sel_013(bench: Bench) -> None:
     title="FCI and historical bytes announce extended length up to 65,535 bytes",
     requirements=["REQ-SEL-08"],
 )
-def tp_sel_014(bench: Bench) -> None:
+def test_sel_014(bench: Bench) -> None:
     bench.present(bench.phone())
     fci = _fci(bench)
     bench.expect_equal(fci.extended_length.max_command, ECV_SIM_1.max_apdu, "7F66, C-APDU")
@@ -246,7 +246,7 @@ def tp_sel_014(bench: Bench) -> None:
     title="Files are selected by identifier within a secure session",
     requirements=["REQ-SEL-09"],
 )
-def tp_sel_015(bench: Bench) -> None:
+def test_sel_015(bench: Bench) -> None:
     secure = bench.tap(bench.phone()).secure()
     response = secure.send(commands.select_file(Fid.ENTRY_BASE + 1))
     bench.expect_sw(response, SW.OK, "SELECT of the DF of entry 1")
@@ -265,7 +265,7 @@ def tp_sel_015(bench: Bench) -> None:
     title="No file can be selected in the clear",
     requirements=["REQ-SEL-09", "REQ-DATA-02"],
 )
-def tp_sel_016(bench: Bench) -> None:
+def test_sel_016(bench: Bench) -> None:
     link = bench.tap(bench.phone())
     for fid in (Fid.WALLET, Fid.ENTRY_BASE + 1):
         bench.expect_sw(
@@ -282,7 +282,7 @@ def tp_sel_016(bench: Bench) -> None:
     requirements=["REQ-SEL-10"],
     preconditions="demonstration card",
 )
-def tp_sel_017(bench: Bench) -> None:
+def test_sel_017(bench: Bench) -> None:
     bench.present(bench.phone(marker=Marker.DEMONSTRATION))
     fci = _fci(bench)
     bench.expect_equal(fci.proprietary.marker, Marker.DEMONSTRATION, "marker")

@@ -31,7 +31,7 @@ def _token(bench: Bench, secure: Secure, entry: int = 1) -> PresenceToken:
     title="The presence token carries a good signature of the phone",
     requirements=["REQ-SIGNATURE-01"],
 )
-def tp_signature_001(bench: Bench) -> None:
+def test_signature_001(bench: Bench) -> None:
     phone = bench.phone()
     secure = _secure(bench, phone)
     certificates = secure.send(commands.read_sfi(SFI[Fid.CERTIFICATES], le=256))
@@ -51,7 +51,7 @@ def tp_signature_001(bench: Bench) -> None:
     title="The token holds the terminal's challenge",
     requirements=["REQ-SIGNATURE-02"],
 )
-def tp_signature_002(bench: Bench) -> None:
+def test_signature_002(bench: Bench) -> None:
     token = _token(bench, _secure(bench, bench.phone()))
     bench.expect_equal(token.challenge, CHALLENGE, "challenge")
 
@@ -62,7 +62,7 @@ def tp_signature_002(bench: Bench) -> None:
     title="The token names the professional and role that the terminal proved",
     requirements=["REQ-SIGNATURE-02"],
 )
-def tp_signature_003(bench: Bench) -> None:
+def test_signature_003(bench: Bench) -> None:
     for role in (Role.PHARMACIST, Role.PHYSICIAN):
         token = _token(bench, _secure(bench, bench.phone(), role))
         bench.expect_equal(
@@ -76,7 +76,7 @@ def tp_signature_003(bench: Bench) -> None:
     title="The token bears the phone's time",
     requirements=["REQ-SIGNATURE-02"],
 )
-def tp_signature_004(bench: Bench) -> None:
+def test_signature_004(bench: Bench) -> None:
     token = _token(bench, _secure(bench, bench.phone()))
     bench.expect_equal(token.time, bench.now, "time")
 
@@ -87,7 +87,7 @@ def tp_signature_004(bench: Bench) -> None:
     title="The usage counter rises with every token",
     requirements=["REQ-SIGNATURE-03"],
 )
-def tp_signature_005(bench: Bench) -> None:
+def test_signature_005(bench: Bench) -> None:
     phone = bench.phone()
     counters = [_token(bench, _secure(bench, phone)).counter for _ in range(3)]
     bench.expect_equal(counters, [1, 2, 3], "counters of three tokens")
@@ -99,7 +99,7 @@ def tp_signature_005(bench: Bench) -> None:
     title="Without the code there is no token",
     requirements=["REQ-SIGNATURE-04"],
 )
-def tp_signature_006(bench: Bench) -> None:
+def test_signature_006(bench: Bench) -> None:
     secure = bench.tap(bench.phone()).secure()
     response = secure.send(commands.presence())
     bench.expect_sw(response, SW.SECURITY_NOT_SATISFIED, "PSO without the code")
@@ -111,7 +111,7 @@ def tp_signature_006(bench: Bench) -> None:
     title="An unknown wallet entry answers 6A88",
     requirements=["REQ-SIGNATURE-05"],
 )
-def tp_signature_007(bench: Bench) -> None:
+def test_signature_007(bench: Bench) -> None:
     response = _secure(bench, bench.phone()).send(commands.presence(entry=19))
     bench.expect_sw(response, SW.REFERENCE_DATA_NOT_FOUND, "PSO for entry 19")
 
@@ -123,7 +123,7 @@ def tp_signature_007(bench: Bench) -> None:
     requirements=["REQ-SIGNATURE-05"],
     preconditions="holder with children",
 )
-def tp_signature_008(bench: Bench) -> None:
+def test_signature_008(bench: Bench) -> None:
     phone = bench.phone("amelie")
     child = phone.state.card.entries.get(2)
     if child is None:
@@ -140,7 +140,7 @@ def tp_signature_008(bench: Bench) -> None:
     title="Counter and log are on disk before the token leaves the card",
     requirements=["REQ-SIGNATURE-03"],
 )
-def tp_signature_009(bench: Bench) -> None:
+def test_signature_009(bench: Bench) -> None:
     phone = bench.phone()
     first = _token(bench, _secure(bench, phone)).counter
     bench.remove()
@@ -154,7 +154,7 @@ def tp_signature_009(bench: Bench) -> None:
     title="A presence token is obsolete after 20 minutes",
     requirements=["REQ-SIGNATURE-06"],
 )
-def tp_signature_010(bench: Bench) -> None:
+def test_signature_010(bench: Bench) -> None:
     phone = bench.phone()
     certificates = b"".join(phone.state.card.signing_chain)
     token = PRESENCE_TOKEN.build(_token(bench, _secure(bench, phone)))
@@ -173,7 +173,7 @@ def tp_signature_010(bench: Bench) -> None:
     title="A whole acquisition by tap is accepted",
     requirements=["REQ-SIGNATURE-01", "REQ-SIGNATURE-07"],
 )
-def tp_signature_011(bench: Bench) -> None:
+def test_signature_011(bench: Bench) -> None:
     phone = bench.phone()
     verdict = bench.acquire(phone, bench.terminal())
     bench.expect_accepted(verdict)
@@ -187,7 +187,7 @@ def tp_signature_011(bench: Bench) -> None:
     title="A production terminal refuses a test card (F026)",
     requirements=["REQ-SIGNATURE-08"],
 )
-def tp_signature_012(bench: Bench) -> None:
+def test_signature_012(bench: Bench) -> None:
     verdict = bench.acquire(bench.phone(), bench.terminal(mode="production"))
     bench.expect_refused(verdict, Reason.TEST_CARD)
     bench.expect_equal(Reason.TEST_CARD.french_code, "F026", "code of the French reader layer")
@@ -199,7 +199,7 @@ def tp_signature_012(bench: Bench) -> None:
     title="Another card than the one read before is a substitution",
     requirements=["REQ-SIGNATURE-09"],
 )
-def tp_signature_013(bench: Bench) -> None:
+def test_signature_013(bench: Bench) -> None:
     first, second = bench.phone(), bench.phone("bastien")
     verdict = bench.acquire(second, bench.terminal(), expected_serial=first.serial)
     bench.expect_refused(verdict, Reason.CARD_SUBSTITUTED)
@@ -211,7 +211,7 @@ def tp_signature_013(bench: Bench) -> None:
     title="A wrong code is reported as F003 with the tries left",
     requirements=["REQ-SIGNATURE-07"],
 )
-def tp_signature_014(bench: Bench) -> None:
+def test_signature_014(bench: Bench) -> None:
     verdict = bench.acquire(bench.phone(), bench.terminal(), "000000")
     bench.expect_refused(verdict, Reason.CODE_WRONG)
     bench.expect_equal(verdict.details.get("tries_left"), "2", "tries left")
@@ -224,7 +224,7 @@ def tp_signature_014(bench: Bench) -> None:
     title="No card before the reader is reported as F011, in time",
     requirements=["REQ-SIGNATURE-07"],
 )
-def tp_signature_015(bench: Bench) -> None:
+def test_signature_015(bench: Bench) -> None:
     bench.remove()
     verdict = bench.terminal().tap(bench.reader, CODE, timeout=0.2)
     bench.expect_refused(verdict, Reason.CARD_ABSENT)
@@ -237,7 +237,7 @@ def tp_signature_015(bench: Bench) -> None:
     title="Rights that have ended refuse the acquisition for that reason",
     requirements=["REQ-SIGNATURE-07", "REQ-DATA-09"],
 )
-def tp_signature_016(bench: Bench) -> None:
+def test_signature_016(bench: Bench) -> None:
     phone = bench.phone()
     bench.fund.end_rights(phone.serial, bench.today)
     bench.advance(2 * 86_400)

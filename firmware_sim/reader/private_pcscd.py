@@ -256,28 +256,32 @@ class PrivatePcscd:
 
     def _wait_until_usable(self) -> None:
         deadline = time.monotonic() + self._startup
-        missing = list(self._expected)
         while True:
             if not self.running:
                 raise PcscdError(f"pcscd ended at once: {self.log[-_LOG_TAIL:].strip()}")
-            with contextlib.suppress(PcscdError):
-                names = [reader.name for reader in self.listed()]
-                missing = [
-                    wanted
-                    for wanted in self._expected
-                    if not any(name.startswith(wanted) for name in names)
-                ]
-                if not missing:
-                    break
+            try:
+                missing = self._missing()
+                trouble = f"pcscd does not list {', '.join(missing)}"
+            except PcscdError as error:
+                missing, trouble = [""], str(error)
+            if not missing:
+                break
             if time.monotonic() > deadline:
                 raise PcscdError(
-                    f"pcscd does not list {', '.join(missing) or 'its readers'} after "
-                    f"{self._startup:g} s: {self.log[-_LOG_TAIL:].strip()}"
+                    f"{trouble} after {self._startup:g} s: {self.log[-_LOG_TAIL:].strip()}"
                 )
             time.sleep(_LOOK_AGAIN)
         for reader in self.readers:
             reader.plugged(self)
             self._plugged.append(reader)
+
+    def _missing(self) -> list[str]:
+        names = [reader.name for reader in self.listed()]
+        return [
+            wanted
+            for wanted in self._expected
+            if not any(name.startswith(wanted) for name in names)
+        ]
 
     def _end(self, crash: bool = False) -> None:
         process, self._process = self._process, None
