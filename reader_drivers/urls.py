@@ -157,3 +157,13 @@ register(
         reads="codes",
     )
 )
+register(
+    Driver(
+        "pcsc",
+        "reader_drivers.pcsc:open_url",
+        "readers known to the PC/SC service, with or without a PIN pad",
+        "pcsc:READER NAME",
+        "smartcard",
+        "pip install pyscard, and on Debian or Ubuntu apt install pcscd libccid",
+    )
+)

@@ -207,7 +207,9 @@ class PrivatePcscd:
             broker.send(str(port).encode())
             word, handles, _, _ = socket.recv_fds(broker, 256, 1)
             if handles:
-                return socket.socket(fileno=handles[0])
+                line = socket.socket(fileno=handles[0])
+                line.setblocking(True)
+                return line
             if time.monotonic() > deadline:
                 raise PcscdError(
                     f"no driver listens on port {port} within {timeout:g} s ({word.decode()})"
