@@ -167,6 +167,7 @@ def _check_length(length: int, extended: bool, path: str) -> None:
 _START = b"\x00\x00\xff"
 _ACK = _START + b"\x00\xff\x00"
 _NACK = _START + b"\xff\x00\x00"
+_START_CODE = 2
 _EXTENDED_MARK = b"\xff\xff"
 _NORMAL_FRAME = _InformationAdapter(
     Struct(
@@ -301,10 +302,12 @@ class FrameSplitter:
             if len(head) < 5:
                 return None
             length, lcs = head[2] << 8 | head[3], head[4]
-            sound = not (sum(head[2:4]) + lcs) & 0xFF and length <= MAX_DATA
-            return 7 + length + 2 if sound else 7
-        # A length that fails its check says nothing of where the frame ends.
-        return 4 + head[0] + 2 if not sum(head[:2]) & 0xFF else 4
+            sound = not (sum(head[2:4]) + lcs) & 0xFF and 0 < length <= MAX_DATA
+            return 7 + length + 2 if sound else _START_CODE
+        # A length that fails its check says nothing of where the frame ends: the next start
+        # code may be just behind.
+        sound = not sum(head[:2]) & 0xFF and head[0] > 0
+        return 4 + head[0] + 2 if sound else _START_CODE
 
 
 # --- commands and responses ----------------------------------------------------------------

@@ -203,6 +203,11 @@ class SsiSplitter:
                 found.append(error)
         return found
 
+    @property
+    def incomplete(self) -> bool:
+        """A packet has begun."""
+        return bool(self._buffer)
+
     def reset(self) -> None:
         """Forget an incomplete packet: the line was silent too long."""
         self._buffer.clear()

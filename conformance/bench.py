@@ -21,7 +21,7 @@ import dataclasses
 import datetime
 import random
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from card_formats.apdu import (
     COMMAND_APDU,
@@ -31,6 +31,7 @@ from card_formats.apdu import (
     CommandApdu,
     ResponseApdu,
 )
+from card_formats.core import FormatError, WireFormat
 from card_formats.profile_ecv_sim_1 import Marker, Role
 from card_formats.status_words import meaning
 from conformance.fund_link import FundResolver
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
 
 START = datetime.datetime(2026, 11, 23, 10, 0, tzinfo=datetime.UTC)
 """The instant at which every purpose begins."""
+
+T = TypeVar("T")
 
 CODE = "135790"
 WRONG_CODE = "000000"
@@ -289,6 +292,14 @@ class Bench:
         """Fail unless the condition holds; ``expected`` and ``got`` explain it."""
         if not condition:
             raise Failure(what, expected, _text(got))
+
+    def expect_format(self, definition: WireFormat[T], data: bytes, what: str) -> T:
+        """The value of these bytes of the implementation; fail if they are not of the format."""
+        try:
+            return definition.parse(data)
+        except FormatError as error:
+            expected = f"{definition.name} ({definition.clause})"
+            raise Failure(what, expected, f"{_text(data)[:80]}: {error}") from error
 
     def expect_refused(self, verdict: Verdict, *reasons: Reason) -> None:
         """Fail unless refused with all of these reasons."""

@@ -41,6 +41,13 @@ _DRAIN = 1e-4
 
 _SERIAL_DRIVERS = ("pn532", "arygon")
 
+_GONE: tuple[type[Exception], ...] = (OSError,)
+with contextlib.suppress(ImportError):  # Windows has none
+    import termios
+
+    # What pyserial lets through when a line dies; it is no OSError.
+    _GONE = (OSError, termios.error)
+
 # What nfcpy raises when an answer is empty or is not the hexadecimal, length or type it assumes.
 _NFCPY_SLIPS = (ValueError, IndexError, TypeError)
 
@@ -121,12 +128,12 @@ class NfcReader:
         if self._session is not None:
             self._session.close()
         self._closed = True
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*_GONE):
             self._frontend.close()
 
     def field_off(self) -> None:
         """Switch the field off. A device that is gone has none."""
-        with contextlib.suppress(OSError, AttributeError):
+        with contextlib.suppress(*_GONE, AttributeError):
             self._frontend.sense()  # sensing for nothing mutes the field and stops there
 
     def card_in_field(self) -> bool:
@@ -203,7 +210,7 @@ class NfcReader:
             raise LinkCorrupt(str(error) or type(error).__name__) from None
         except nfc_clf.UnsupportedTargetError as error:
             raise ReaderUnavailable(f"{self.url} cannot read type A cards: {error}") from None
-        except OSError as error:
+        except _GONE as error:
             raise ReaderUnavailable(
                 f"{self.url} is gone ({error}): plug it in again and reopen it"
             ) from None

@@ -214,7 +214,6 @@ class PcscReader:
         """Why an exchange failed, if not because of the exchange; a removal takes the service
         up to half a second to notice."""
         scard = self._scard
-        present = scard.SCARD_STATE_PRESENT | scard.SCARD_STATE_EXCLUSIVE | scard.SCARD_STATE_INUSE
         deadline = time.monotonic() + _REMOVAL_PATIENCE
         known = scard.SCARD_STATE_UNAWARE
         try:
@@ -223,7 +222,7 @@ class PcscReader:
                 state, _ = calls.wait(self._name, known, left)
                 if state & (scard.SCARD_STATE_UNKNOWN | scard.SCARD_STATE_UNAVAILABLE):
                     return ReaderUnavailable(f"{self.url} was unplugged: plug it in again")
-                if not state & present:
+                if state & scard.SCARD_STATE_EMPTY:
                     return CardRemoved("the card left the reader during the session: insert it")
                 if left <= 0:
                     return None

@@ -167,3 +167,14 @@ register(
         "pip install pyscard, and on Debian or Ubuntu apt install pcscd libccid",
     )
 )
+register(
+    Driver(
+        "scanner",
+        "reader_drivers.scanner:open_url",
+        "2D scanners on a serial line (Honeywell, Zebra SSI, Datalogic, any other)",
+        "scanner:/dev/ttyACM0?model=honeywell",
+        "serial",
+        "pip install pyserial",
+        reads="codes",
+    )
+)

@@ -88,6 +88,7 @@ def _render(data: dict[str, Any], digest: str, limit: int) -> bytes:
         coverage=_coverage(results),
         not_run=max(0, data["summary"]["expected"] - data["summary"]["executed"]),
         marks=MARKS,
+        about=_about,
         hexadecimal=functools.partial(shorten_hex, limit=limit),
         clip=functools.partial(_clip, limit=2 * limit),
     )
@@ -98,6 +99,12 @@ def shorten_hex(text: str, limit: int) -> str:
     """Hexadecimal text, cut after ``limit`` bytes with a note of how many there are."""
     size = len(text) // 2
     return text if size <= limit else f"{text[: 2 * limit]} … {size} bytes"
+
+
+def _about(item: dict[str, Any]) -> str:
+    """The reason, without the expected and got that stand below it."""
+    said = f": expected {item['expected']}, got {item['got']}"
+    return str(item["reason"]).removesuffix(said)
 
 
 def _clip(text: str, limit: int) -> str:

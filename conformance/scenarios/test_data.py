@@ -5,8 +5,7 @@ from __future__ import annotations
 import datetime
 
 from card_formats.ber_tlv import decode
-from card_formats.core import FormatError
-from card_formats.data_objects import COVER, IDENTITY, RIGHTS, USAGE, UsageKind
+from card_formats.data_objects import COVER, IDENTITY, RIGHTS, USAGE, Usage, UsageKind
 from card_formats.profile_ecv_sim_1 import SFI, EntryKind, Fid, Role
 from card_formats.selection import DISCRETIONARY_DATA
 from card_formats.status_words import SW
@@ -14,7 +13,7 @@ from card_formats.wallet import WALLET
 from conformance import commands
 from conformance.bench import CODE, START, Bench, Secure
 from conformance.purposes import purpose
-from conformance.verdicts import Failure, Inconclusive
+from conformance.verdicts import Inconclusive
 from firmware_sim.phone.phone import Phone
 from reader_drivers.terminal.verdict import Reason
 
@@ -68,7 +67,7 @@ def test_data_003(bench: Bench) -> None:
     phone = bench.phone()
     secure = bench.tap(phone).secure().enter_code(CODE)
     data = _read(bench, secure, Fid.WALLET)
-    entries = WALLET.parse(data)
+    entries = bench.expect_format(WALLET, data, "EF.WALLET")
     bench.expect_equal(
         [entry.serial for entry in entries],
         [entry.serial for entry in phone.state.card.entries.values()],
@@ -173,7 +172,7 @@ def test_data_009(bench: Bench) -> None:
 def test_data_010(bench: Bench) -> None:
     response = _in_entry(bench).send(commands.read_sfi(SFI[Fid.RIGHTS]))
     bench.expect_sw(response, SW.OK, "READ BINARY with Le 00")
-    RIGHTS.parse(response.data)
+    bench.expect_format(RIGHTS, response.data, "EF.RIGHTS")
 
 
 @purpose(
@@ -215,10 +214,7 @@ def test_data_013(bench: Bench) -> None:
     whole = _read(bench, secure, Fid.RIGHTS)
     response = secure.send(commands.read_odd(Fid.RIGHTS))
     bench.expect_sw(response, SW.OK, "READ BINARY B1")
-    try:
-        inner = DISCRETIONARY_DATA.parse(response.data)
-    except FormatError as error:
-        raise Failure("answer of B1", "53 {…}", str(error)) from error
+    inner = bench.expect_format(DISCRETIONARY_DATA, response.data, "answer of B1")
     bench.expect_equal(inner, whole, "content of 53")
 
 
@@ -247,7 +243,8 @@ def test_data_014(bench: Bench) -> None:
 def test_data_015(bench: Bench) -> None:
     seen = ""
     for person, letters in (("amelie", "2A"), ("bastien", "2B")):
-        identity = IDENTITY.parse(_read(bench, _in_entry(bench, bench.phone(person)), Fid.IDENTITY))
+        data = _read(bench, _in_entry(bench, bench.phone(person)), Fid.IDENTITY)
+        identity = bench.expect_format(IDENTITY, data, "EF.IDENTITY")
         seen = identity.ins[5:7]
         bench.expect_equal(seen, letters, f"département in the INS of {person}")
     if not seen:
@@ -276,9 +273,15 @@ def test_data_017(bench: Bench) -> None:
     phone = bench.phone()
     bench.advance(3 * 86_400)
     phone.update()
-    rights = RIGHTS.parse(_read(bench, _in_entry(bench, phone), Fid.RIGHTS))
+    data = _read(bench, _in_entry(bench, phone), Fid.RIGHTS)
+    rights = bench.expect_format(RIGHTS, data, "EF.RIGHTS")
     bench.expect_equal(rights.as_of, START.date() + datetime.timedelta(days=3), "as of")
     bench.expect_true(bool(rights.periods), "periods", "at least one", rights.periods)
+
+
+def _usage(bench: Bench, phone: Phone) -> Usage:
+    data = _read(bench, _in_entry(bench, phone, Role.FUND_AGENT), Fid.USAGE)
+    return bench.expect_format(USAGE, data, "EF.USAGE")
 
 
 @purpose(
@@ -293,7 +296,7 @@ def test_data_018(bench: Bench) -> None:
         bench.advance(60)
         secure = bench.tap(phone).secure().enter_code(CODE)
         bench.expect_sw(secure.send(commands.presence()), SW.OK, "presence token")
-    usage = USAGE.parse(_read(bench, _in_entry(bench, phone, Role.FUND_AGENT), Fid.USAGE))
+    usage = _usage(bench, phone)
     bench.expect_equal(usage.counter, 2, "counter")
     bench.expect_equal([use.counter for use in usage.uses], [2, 1], "counters, newest first")
     bench.expect_equal(usage.uses[0].kind, UsageKind.TAP, "kind of the last use")
@@ -320,7 +323,7 @@ def test_data_019(bench: Bench) -> None:
 )
 def test_data_020(bench: Bench) -> None:
     secure = bench.tap(bench.phone("amelie")).secure().enter_code(CODE)
-    entries = WALLET.parse(_read(bench, secure, Fid.WALLET))
+    entries = bench.expect_format(WALLET, _read(bench, secure, Fid.WALLET), "EF.WALLET")
     bench.expect_equal(entries[0].kind, EntryKind.OWN, "kind of entry 1")
     kinds = [entry.kind for entry in entries[1:]]
     bench.expect_true(
@@ -338,9 +341,21 @@ def test_data_020(bench: Bench) -> None:
     requirements=["REQ-DATA-04"],
 )
 def test_data_021(bench: Bench) -> None:
-    covers = {
-        person: COVER.parse(_read(bench, _in_entry(bench, bench.phone(person)), Fid.COVER))
-        for person in ("bastien", "lien")
-    }
-    bench.expect_equal(len(covers["bastien"].mutuals), 2, "mutuelles of bastien")
-    bench.expect_equal(len(covers["lien"].mutuals), 0, "mutuelles of lien")
+    for person, expected in (("bastien", 2), ("lien", 0)):
+        data = _read(bench, _in_entry(bench, bench.phone(person)), Fid.COVER)
+        cover = bench.expect_format(COVER, data, "EF.COVER")
+        bench.expect_equal(len(cover.mutuals), expected, f"mutuelles of {person}")
+
+
+@purpose(
+    "TP-DATA-022",
+    version=1,
+    title="A QR code shown is a line of the usage log, without a professional",
+    requirements=["REQ-DATA-10"],
+)
+def test_data_022(bench: Bench) -> None:
+    phone = bench.phone()
+    phone.show_qr(CODE)
+    uses = _usage(bench, phone).uses
+    bench.expect_equal([use.kind for use in uses], [UsageKind.QR], "kinds of the uses")
+    bench.expect_equal([use.role for use in uses], [None], "roles of the uses")

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 
 from card_formats.data_objects import IDENTITY
+from card_formats.grant import GRANT
 from card_formats.presence_token import PRESENCE_TOKEN
 from card_formats.profile_ecv_sim_1 import EntryKind, RefusalReason, Role
 from card_formats.qr_token import QrForm
@@ -34,7 +35,8 @@ def _refused_by_card(bench: Bench, phone: Phone, entry: int, reason: RefusalReas
 
 
 def _expect_reason(bench: Bench, secure: Secure, reason: RefusalReason) -> None:
-    status = CARD_STATUS.parse(secure.send(commands.get_status()).data)
+    data = secure.send(commands.get_status()).data
+    status = bench.expect_format(CARD_STATUS, data, "status object")
     bench.expect_equal(status.last_refusal.name, reason.name, "reason in the status object")
 
 
@@ -222,7 +224,7 @@ def test_delegation_011(bench: Bench) -> None:
     secure = bench.tap(delegate).secure().enter_code(CODE)
     response = secure.send(commands.presence(entry=bench.delegated_entry(delegate)))
     bench.expect_sw(response, SW.OK, "PSO COMPUTE DIGITAL SIGNATURE")
-    token = PRESENCE_TOKEN.parse(response.data)
+    token = bench.expect_format(PRESENCE_TOKEN, response.data, "presence token")
     bench.expect_equal(
         (token.delegated, token.signer, token.entry_serial, token.grant_id),
         (True, delegate.serial, delegator.serial, grant.grant_id),
@@ -357,3 +359,53 @@ def test_delegation_020(bench: Bench) -> None:
     bench.expect_raises(
         PhoneRefusal, lambda: delegate.show_qr(CODE, entry=entry), "QR code after the grant"
     )
+
+
+@purpose(
+    "TP-DELEGATION-021",
+    version=1,
+    title="The fund resolves no online QR code of a delegation that was taken back",
+    requirements=["REQ-DELEGATION-10"],
+    preconditions=WEEK,
+)
+def test_delegation_021(bench: Bench) -> None:
+    delegator, delegate, grant = bench.delegated()
+    text = delegate.show_qr(CODE, entry=bench.delegated_entry(delegate))
+    delegator.take_back(grant.grant_id)
+    reasons = bench.fund.resolve_qr(text).reasons
+    bench.expect_true(
+        "delegation_revoked" in reasons, "answer of the fund", "delegation_revoked", reasons
+    )
+
+
+@purpose(
+    "TP-DELEGATION-022",
+    version=1,
+    title="The fund countersigns only what the delegator's phone signed",
+    requirements=["REQ-DELEGATION-11"],
+    preconditions=WEEK,
+)
+def test_delegation_022(bench: Bench) -> None:
+    _, _, grant = bench.delegated()
+    another = GRANT.build(dataclasses.replace(grant, grant_id=b"\xa5" * 8))
+    error = bench.expect_raises(
+        FundRefusal, lambda: bench.fund.countersign(another), "grant changed after signature"
+    )
+    bench.expect_equal(getattr(error, "reason", None), "bad_signature", "reason of the fund")
+
+
+@purpose(
+    "TP-DELEGATION-023",
+    version=1,
+    title="A grant does not begin before it was issued",
+    requirements=["REQ-DELEGATION-11"],
+)
+def test_delegation_023(bench: Bench) -> None:
+    phone, other = bench.phone(), bench.phone("karim")
+    begin = bench.now - 3600
+    error = bench.expect_raises(
+        PhoneRefusal,
+        lambda: phone.delegate(other.serial, begin, begin + DAY),
+        "grant that begins an hour ago",
+    )
+    bench.expect_equal(getattr(error, "reason", None), "starts_before_issue", "reason of the fund")

@@ -17,7 +17,7 @@ EXPIRED = "card expired yesterday"
 def _status(bench: Bench, secure: Secure) -> CardStatus:
     response = secure.send(commands.get_status())
     bench.expect_sw(response, SW.OK, "GET DATA DF20")
-    return CARD_STATUS.parse(response.data)
+    return bench.expect_format(CARD_STATUS, response.data, "status object")
 
 
 @purpose(

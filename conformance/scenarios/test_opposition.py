@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from card_formats.profile_ecv_sim_1 import Fid, LifeCycle
+import itertools
+
+from card_formats.profile_ecv_sim_1 import SFI, Fid, LifeCycle
 from card_formats.qr_token import QrForm
 from card_formats.selection import CARD_STATUS
 from card_formats.status_words import SW
+from card_formats.wallet import WALLET
 from conformance import commands
 from conformance.bench import CODE, DAY, Bench
 from conformance.purposes import purpose
@@ -103,7 +106,8 @@ def test_opposition_005(bench: Bench) -> None:
     secure = bench.tap(opposed(bench)).secure()
     response = secure.send(commands.presence())
     bench.expect_sw(response, SW.CONDITIONS_NOT_SATISFIED, "PSO COMPUTE DIGITAL SIGNATURE")
-    status = CARD_STATUS.parse(secure.send(commands.get_status()).data)
+    data = secure.send(commands.get_status()).data
+    status = bench.expect_format(CARD_STATUS, data, "status object")
     bench.expect_equal(
         (status.state.name, status.last_refusal.name), ("OPPOSED", "OPPOSED"), "status object"
     )
@@ -248,3 +252,67 @@ def test_opposition_015(bench: Bench) -> None:
     bench.fund.report_lost(phone.serial)
     bench.advance(7 * DAY)
     bench.expect_refused(bench.acquire(phone, bench.terminal()), Reason.OPPOSED)
+
+
+@purpose(
+    "TP-OPPOSITION-016",
+    version=1,
+    title="A phone reported lost says so at SELECT after its next update, a suspended one too",
+    requirements=["REQ-OPPOSITION-01", "REQ-OPPOSITION-04"],
+)
+def test_opposition_016(bench: Bench) -> None:
+    lost, suspended_phone = bench.phone(), bench.phone("karim")
+    lost.report_lost()
+    bench.fund.suspend(suspended_phone.serial)
+    cases = (
+        (lost, SW.FILE_TERMINATED, "lost"),
+        (suspended_phone, SW.FILE_DEACTIVATED, "suspended"),
+    )
+    for phone, expected, what in cases:
+        phone.update()
+        bench.present(phone)
+        response = bench.connect().send(commands.select_aid())
+        bench.expect_sw(response, expected, f"SELECT of a card {what}")
+
+
+@purpose(
+    "TP-OPPOSITION-017",
+    version=1,
+    title="Enrolling a new phone opposes the one before: one card of each form",
+    requirements=["REQ-OPPOSITION-09"],
+)
+def test_opposition_017(bench: Bench) -> None:
+    former = bench.phone()
+    bench.expect_accepted(bench.acquire(former, bench.terminal()))
+    bench.phone()
+    bench.expect_refused(bench.acquire(former, bench.terminal()), Reason.OPPOSED)
+
+
+@purpose(
+    "TP-OPPOSITION-018",
+    version=1,
+    title="Places in the list do not tell which cards are of one family",
+    requirements=["REQ-OPPOSITION-10"],
+    preconditions="holder with children",
+)
+def test_opposition_018(bench: Bench) -> None:
+    secure = bench.tap(bench.phone()).secure().enter_code(CODE)
+    data = secure.send(commands.read_sfi(SFI[Fid.WALLET])).data
+    places = [entry.status_index for entry in bench.expect_format(WALLET, data, "EF.WALLET")]
+    bench.expect_true(len(places) > 2, "places in the list", "three or more", places)
+    gaps = [abs(b - a) for a, b in itertools.pairwise(places)]
+    bench.expect_true(min(gaps) > 1, "places in the list", "no neighbours", places)
+
+
+@purpose(
+    "TP-OPPOSITION-019",
+    version=1,
+    title="The fund resolves no online QR code of a card reported lost since it was shown",
+    requirements=["REQ-OPPOSITION-07"],
+)
+def test_opposition_019(bench: Bench) -> None:
+    phone = bench.phone()
+    text = phone.show_qr(CODE)
+    phone.report_lost()
+    reasons = bench.fund.resolve_qr(text).reasons
+    bench.expect_true("opposed" in reasons, "answer of the fund", "opposed", reasons)

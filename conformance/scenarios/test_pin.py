@@ -303,7 +303,7 @@ def test_pin_020(bench: Bench) -> None:
     response = secure.send(commands.read_sfi(0x10))
     bench.expect_sw(response, SW.CONDITIONS_NOT_SATISFIED, "READ BINARY without the code")
     bench.expect_true(
-        "code" in phone.screen.lower(), "screen of the phone", "asks for the code", phone.screen
+        "enter your code" in phone.screen, "screen of the phone", "asks for the code", phone.screen
     )
 
 

@@ -267,3 +267,64 @@ def test_qr_017(bench: Bench) -> None:
     text = phone.show_qr(CODE, form=QrForm.SEALED)
     bench.advance(-300)
     bench.expect_refused(bench.terminal().scan(text), Reason.QR_NOT_YET_VALID)
+
+
+@purpose(
+    "TP-QR-018",
+    version=1,
+    title="An online QR code is resolved once, also when two terminals read it",
+    requirements=["REQ-QR-02"],
+    preconditions="two terminals that know nothing of each other",
+)
+def test_qr_018(bench: Bench) -> None:
+    text = bench.phone().show_qr(CODE)
+    bench.expect_accepted(bench.terminal().scan(text))
+    bench.expect_refused(bench.terminal().scan(text), Reason.REPLAYED)
+
+
+def _expect_unresolved(bench: Bench, text: str, reason: Reason) -> None:
+    answer = bench.fund.resolve_qr(text)
+    bench.expect_true(
+        reason.value in answer.reasons, "answer of the fund", reason.value, answer.reasons
+    )
+    bench.expect_true(
+        answer.credential is None, "credential in the answer", "none", answer.credential
+    )
+
+
+@purpose(
+    "TP-QR-019",
+    version=1,
+    title="The fund resolves no QR code after its lifetime, whatever the terminal thinks",
+    requirements=["REQ-QR-03"],
+)
+def test_qr_019(bench: Bench) -> None:
+    text = bench.phone().show_qr(CODE)
+    bench.advance(120 + 30 + 1)
+    _expect_unresolved(bench, text, Reason.QR_EXPIRED)
+
+
+@purpose(
+    "TP-QR-020",
+    version=1,
+    title="The fund resolves no QR code that the phone did not sign",
+    requirements=["REQ-QR-09"],
+)
+def test_qr_020(bench: Bench) -> None:
+    token = from_text(bench.phone().show_qr(CODE))
+    forged = to_text(dataclasses.replace(token, device_signature=bytes(64)))
+    _expect_unresolved(bench, forged, Reason.BAD_PHONE_SIGNATURE)
+
+
+@purpose(
+    "TP-QR-021",
+    version=1,
+    title="Pseudonyms of one phone have nothing in common",
+    requirements=["REQ-QR-06"],
+)
+def test_qr_021(bench: Bench) -> None:
+    phone = bench.phone()
+    subjects = [from_text(phone.show_qr(CODE)).header.subject for _ in range(4)]
+    for size in (4, -4):
+        parts = {subject[:size] if size > 0 else subject[size:] for subject in subjects}
+        bench.expect_equal(len(parts), 4, f"different halves ({size:+d} bytes) of four pseudonyms")

@@ -57,7 +57,7 @@ def test_scp_001(bench: Bench) -> None:
     secure = _opened(bench.tap(bench.phone()))
     response = secure.send(commands.get_status())
     bench.expect_sw(response, SW.OK, "GET DATA DF20")
-    CARD_STATUS.parse(response.data)
+    bench.expect_format(CARD_STATUS, response.data, "status object")
 
 
 @purpose(
@@ -488,3 +488,20 @@ def test_scp_031(bench: Bench) -> None:
     link.secure()
     response = link.send(handshake.authenticate(handshake.MUTUAL))
     bench.expect_sw(response, SW.CONDITIONS_NOT_SATISFIED, "second MUTUAL AUTHENTICATE")
+
+
+@purpose(
+    "TP-SCP-032",
+    version=1,
+    title="An update replaces the session keys that have served",
+    requirements=["REQ-SCP-09"],
+    preconditions="pool of session keys exhausted",
+)
+def test_scp_032(bench: Bench) -> None:
+    phone = bench.phone()
+    served = {handshake.certificates(bench.tap(phone))[-1] for _ in range(ECV_SIM_1.key_pool_size)}
+    bench.remove()
+    phone.update()
+    _opened(bench.tap(phone))
+    fresh = handshake.certificates(bench.tap(phone))[-1]
+    bench.expect_true(fresh not in served, "agreement certificate", "one not seen before", fresh)

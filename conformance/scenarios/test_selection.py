@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from card_formats.core import FormatError
 from card_formats.profile_ecv_sim_1 import ECV_SIM_1, Fid, LifeCycle, Marker
 from card_formats.selection import (
     APPLICATION_FCI,
@@ -14,7 +13,6 @@ from card_formats.status_words import SW
 from conformance import commands
 from conformance.bench import CODE, Bench
 from conformance.purposes import purpose
-from conformance.verdicts import Failure
 from reader_drivers.terminal.apdu_channel import announces_extended_length
 
 AID = ECV_SIM_1.aid
@@ -23,10 +21,7 @@ AID = ECV_SIM_1.aid
 def _fci(bench: Bench) -> ApplicationInformation:
     response = bench.connect().send(commands.select_aid())
     bench.expect_sw(response, SW.OK, "SELECT by AID")
-    try:
-        return APPLICATION_FCI.parse(response.data)
-    except FormatError as error:
-        raise Failure("FCI", "template 6F of profile 4.3", str(error)) from error
+    return bench.expect_format(APPLICATION_FCI, response.data, "FCI")
 
 
 @purpose(
@@ -73,15 +68,7 @@ def test_sel_003(bench: Bench) -> None:
     bench.present(bench.phone())
     response = bench.connect().send(commands.select_aid(p2=0x04))
     bench.expect_sw(response, SW.OK, "SELECT with P2 04")
-    bench.expect_true(_is_fcp(response.data), "answer", "template 62", response.data)
-
-
-def _is_fcp(data: bytes) -> bool:
-    try:
-        APPLICATION_FCP.parse(data)
-    except FormatError:
-        return False
-    return True
+    bench.expect_format(APPLICATION_FCP, response.data, "answer of SELECT with P2 04")
 
 
 @purpose(
@@ -250,10 +237,12 @@ def test_sel_015(bench: Bench) -> None:
     secure = bench.tap(bench.phone()).secure()
     response = secure.send(commands.select_file(Fid.ENTRY_BASE + 1))
     bench.expect_sw(response, SW.OK, "SELECT of the DF of entry 1")
-    bench.expect_equal(FILE_FCI.parse(response.data).fid, Fid.ENTRY_BASE + 1, "FID in the FCI")
+    found = bench.expect_format(FILE_FCI, response.data, "FCI of the DF")
+    bench.expect_equal(found.fid, Fid.ENTRY_BASE + 1, "FID in the FCI")
     response = secure.send(commands.select_file(Fid.IDENTITY, p1=0x02))
     bench.expect_sw(response, SW.OK, "SELECT of EF.IDENTITY")
-    bench.expect_equal(FILE_FCI.parse(response.data).sfi, 1, "SFI in the FCI")
+    found = bench.expect_format(FILE_FCI, response.data, "FCI of the EF")
+    bench.expect_equal(found.sfi, 1, "SFI in the FCI")
     bench.expect_sw(
         secure.send(commands.select_file(0xBEEF)), SW.FILE_NOT_FOUND, "SELECT of an unknown FID"
     )

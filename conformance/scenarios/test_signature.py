@@ -22,7 +22,7 @@ def _secure(bench: Bench, phone: Phone, role: Role = Role.PHARMACIST) -> Secure:
 def _token(bench: Bench, secure: Secure, entry: int = 1) -> PresenceToken:
     response = secure.send(commands.presence(CHALLENGE, entry))
     bench.expect_sw(response, SW.OK, "PSO COMPUTE DIGITAL SIGNATURE")
-    return PRESENCE_TOKEN.parse(response.data)
+    return bench.expect_format(PRESENCE_TOKEN, response.data, "presence token")
 
 
 @purpose(

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 from typing import Protocol
 
 from firmware_sim.link.picc import PiccConfig
 from firmware_sim.seam import Card, RandomBytes
+
+DEVICE_ERRORS: tuple[type[Exception], ...] = (OSError,)
+"""What a device that is gone raises."""
+
+with contextlib.suppress(ImportError):  # Windows has none
+    import termios
+
+    # What pyserial lets through when a line dies; it is no OSError.
+    DEVICE_ERRORS = (OSError, termios.error)
 
 
 class DongleUnavailable(Exception):

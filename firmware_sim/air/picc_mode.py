@@ -17,7 +17,7 @@ from card_formats.iso14443 import ATQA, Atqa
 from card_formats.pn532_commands import ParameterFlag
 from card_formats.pn532_frame import MAX_TRANSFER, Status
 from card_formats.pn532_rf import TargetMode
-from firmware_sim.air.dongle import Appearance, DongleLost
+from firmware_sim.air.dongle import DEVICE_ERRORS, Appearance, DongleLost
 from firmware_sim.link.picc import PiccConfig
 from firmware_sim.seam import Card
 
@@ -30,7 +30,7 @@ _SET = 1.0
 _ABSENCE = 0.5
 _PATIENCE_WITH_DEVICE = 3
 _ABORT_AT_ONCE = 0.001
-_SELECTION_OF_NOBODY = bytearray(bytes.fromhex("040000000020"))
+_SELECTION_OF_NOBODY = bytearray(bytes.fromhex("040000000040"))
 _FELICA = bytearray(18)
 _NFCID3 = bytearray(10)
 
@@ -74,7 +74,7 @@ class PiccModeDongle:
 
     def close(self) -> None:
         """Stop being seen, release the device. Harmless when called twice."""
-        with contextlib.suppress(OSError, AttributeError, self._chipset.Error):
+        with contextlib.suppress(*DEVICE_ERRORS, AttributeError, self._chipset.Error):
             self._frontend.close()
 
     def present(self, appearance: Appearance) -> None:
@@ -96,7 +96,7 @@ class PiccModeDongle:
             self._disappear()
         except self._chipset.Error as error:
             raise DongleLost(f"the chip refuses to be a card: {error}") from None
-        except OSError as error:
+        except DEVICE_ERRORS as error:
             self._failures += 1
             if self._failures >= _PATIENCE_WITH_DEVICE or self._frontend.device is None:
                 raise DongleLost(f"{error}: plug it in again") from error
@@ -113,16 +113,16 @@ class PiccModeDongle:
         # The chip would otherwise also answer readers of other technologies.
         chipset.write_register("CIU_Mode", 0x3F)
         try:
-            self._init(selection, _LISTEN)
+            self._init(_MODE, selection, _LISTEN)
         except OSError as error:
             if error.errno != errno.ETIMEDOUT:
                 raise
             return False
         return True
 
-    def _init(self, selection: bytearray, timeout: float) -> None:
+    def _init(self, mode: int, selection: bytearray, timeout: float) -> None:
         self._chipset.tg_init_as_target(
-            _MODE, selection, _FELICA, _NFCID3, b"", self._historical, timeout
+            mode, selection, _FELICA, _NFCID3, b"", self._historical, timeout
         )
 
     def _serve(self, appearance: Appearance) -> None:
@@ -168,8 +168,9 @@ class PiccModeDongle:
     def _disappear(self) -> None:
         """Leave the field: the chip forgets one session when it starts to wait for another, and
         is not seen once that is aborted."""
-        with contextlib.suppress(OSError):
-            self._init(_SELECTION_OF_NOBODY, _ABORT_AT_ONCE)
+        with contextlib.suppress(*DEVICE_ERRORS):
+            # As a peer of NFC-DEP only, so that no reader of cards slips in meanwhile.
+            self._init(int(TargetMode.DEP_ONLY), _SELECTION_OF_NOBODY, _ABORT_AT_ONCE)
         time.sleep(_ABSENCE)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from card_formats.iso14443 import ATQA, TYPE_A_COMMAND, Anticollision, Atqa, Request, Select
-from firmware_sim.air.dongle import Appearance, DongleLost
+from firmware_sim.air.dongle import DEVICE_ERRORS, Appearance, DongleLost
 from firmware_sim.air.watch import WatchedCard
 from firmware_sim.link.picc import Picc, PiccConfig, State
 
@@ -52,7 +52,7 @@ class RawDongle:
 
     def close(self) -> None:
         """Release the device. Harmless when called twice."""
-        with contextlib.suppress(OSError, AttributeError):
+        with contextlib.suppress(*DEVICE_ERRORS, AttributeError):
             self._frontend.close()
 
     def present(self, appearance: Appearance) -> None:
@@ -74,7 +74,7 @@ class RawDongle:
             appearance.stats.field_losses += 1
         except self._nfc_clf.CommunicationError:
             appearance.stats.transmission_errors += 1
-        except OSError as error:
+        except DEVICE_ERRORS as error:
             self._failures += 1
             if self._failures >= _PATIENCE_WITH_DEVICE or self._frontend.device is None:
                 raise DongleLost(f"{error}: plug it in again") from error

@@ -37,6 +37,7 @@ from card_formats.qr_token import (
 from firmware_sim.fund import pki
 from firmware_sim.fund.authority import FundKeys, SigningKey
 from firmware_sim.fund.cards import CardRecord, Cards
+from firmware_sim.fund.errors import FundRefusal
 from firmware_sim.fund.people import Person
 from firmware_sim.fund.records import FundAnchors, IssuedEntry
 from firmware_sim.fund.store import FundStore
@@ -80,7 +81,7 @@ class Issuing:
         end = start + datetime.timedelta(days=_SIGNATURE_YEARS * 365)
         certificate = self._keys.issuing.leaf(
             pki.common_name(f"ecv-sim TEST card {card.serial.hex().upper()}"),
-            pki.public_key(point),
+            _public_key(point),
             pki.Bounds(start, end),
             KeyPurpose.CARD_SIGNATURE,
             [pki.serial_extension(card.serial)],
@@ -93,7 +94,7 @@ class Issuing:
         """Pseudonymous certificates, one for each point."""
         bounds = pki.week_bounds(self._clock())
         return tuple(
-            self.agreement_certificate(card, pki.public_key(point), bounds) for point in points
+            self.agreement_certificate(card, _public_key(point), bounds) for point in points
         )
 
     def agreement_certificate(
@@ -220,6 +221,13 @@ class Issuing:
 
     def _is_reported(self, card: CardRecord) -> bool:
         return self._cards.status(card) is not Status.VALID
+
+
+def _public_key(point: bytes) -> ec.EllipticCurvePublicKey:
+    try:
+        return pki.public_key(point)
+    except ValueError:
+        raise FundRefusal("bad_key", "a public key is no point of P-256") from None
 
 
 def _last_day(grant: DelegationGrant) -> datetime.date:

@@ -135,7 +135,7 @@ class Fund:
         """Issue an e-carte to a phone. A former phone of the same person is opposed.
 
         Raises:
-            FundRefusal: unknown_person, no_own_card (a child), validity.
+            FundRefusal: unknown_person, no_own_card (a child), validity, bad_key.
         """
         return self.enrolments.enrol(request)
 

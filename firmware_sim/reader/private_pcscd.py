@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -52,8 +53,13 @@ class PluggedReader(Protocol):
     """A simulated reader that pcscd's configuration can name."""
 
     @property
-    def names(self) -> Sequence[str]:
-        """Names under which pcscd will list its slots."""
+    def name(self) -> str:
+        """FRIENDLYNAME: pcscd appends two numbers of two digits to it."""
+        ...
+
+    @property
+    def slots(self) -> int:
+        """How many slots pcscd will list."""
         ...
 
     @property
@@ -68,8 +74,8 @@ class PluggedReader(Protocol):
         """Its entries; what must be made for them goes into ``folder``."""
         ...
 
-    def plugged(self, pcscd: PrivatePcscd) -> None:
-        """pcscd and the driver run."""
+    def plugged(self, pcscd: PrivatePcscd, names: Sequence[str]) -> None:
+        """pcscd and the driver run; it lists the slots under these names."""
         ...
 
     def unplugged(self) -> None:
@@ -106,7 +112,7 @@ class PrivatePcscd:
         self.readers = tuple(readers)
         self._more_environment = dict(environment or {})
         self._drivers = drivers
-        self._expected = [*expected, *(name for reader in readers for name in reader.names)]
+        self._expected = tuple(expected)
         self._startup = startup
         self._debug = debug
         self._process: subprocess.Popen[bytes] | None = None
@@ -115,11 +121,12 @@ class PrivatePcscd:
         self.folder = Path()
         self.isolated = False
         self._log = ""
-        repeated = {name for name in self._expected if self._expected.count(name) > 1}
-        if repeated:
-            raise ValueError(f"two readers are called {sorted(repeated)}: name them apart")
-        if len(self._expected) > MAX_READERS:
-            raise ValueError(f"{len(self._expected)} slots: pcscd takes {MAX_READERS}")
+        names = [reader.name for reader in readers]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two readers have the same name: {', '.join(sorted(names))}")
+        slots = sum(reader.slots for reader in readers)
+        if slots > MAX_READERS:
+            raise ValueError(f"{slots} slots: pcscd takes {MAX_READERS}")
 
     @property
     def socket_path(self) -> Path:
@@ -273,16 +280,20 @@ class PrivatePcscd:
                     f"{trouble} after {self._startup:g} s: {self.log[-_LOG_TAIL:].strip()}"
                 )
             time.sleep(_LOOK_AGAIN)
+        listed = [reader.name for reader in self.listed()]
         for reader in self.readers:
-            reader.plugged(self)
             self._plugged.append(reader)
+            reader.plugged(self, _names_of(reader, listed))
 
     def _missing(self) -> list[str]:
-        names = [reader.name for reader in self.listed()]
-        return [
+        listed = [reader.name for reader in self.listed()]
+        missing = [
+            reader.name for reader in self.readers if len(_names_of(reader, listed)) < reader.slots
+        ]
+        return missing + [
             wanted
             for wanted in self._expected
-            if not any(name.startswith(wanted) for name in names)
+            if not any(name.startswith(wanted) for name in listed)
         ]
 
     def _end(self, crash: bool = False) -> None:
@@ -299,6 +310,12 @@ class PrivatePcscd:
             self._broker = None
         while self._plugged:
             self._plugged.pop().unplugged()
+
+
+def _names_of(reader: PluggedReader, listed: Sequence[str]) -> list[str]:
+    """Names of the slots of a reader, in order: pcscd numbers readers of one driver through."""
+    pattern = re.compile(re.escape(reader.name) + " [0-9A-F]{2} [0-9A-F]{2}")
+    return sorted(name for name in listed if pattern.fullmatch(name))
 
 
 def find_pcscd() -> str:

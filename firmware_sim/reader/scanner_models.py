@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 
 from card_formats.core import FormatError
@@ -149,6 +150,7 @@ class ZebraScanner(Scanner):
     ) -> None:
         super().__init__(port, settings)
         self._splitter = SsiSplitter()
+        self._arrived: deque[SsiPacket | FormatError] = deque()
         self.packeted = True
         self.handshake = True
         self.type_in_every_packet = False
@@ -156,7 +158,12 @@ class ZebraScanner(Scanner):
 
     def received(self, data: bytes) -> None:
         """Take bytes of the host."""
-        for packet in self._splitter.feed(data):
+        self._arrived.extend(self._splitter.feed(data))
+        self._obey()
+
+    def _obey(self) -> None:
+        while self._arrived:
+            packet = self._arrived.popleft()
             if isinstance(packet, FormatError):
                 self._nak(SsiNak.RESEND)
             elif packet.source == SSI_SOURCE_HOST:
@@ -175,7 +182,8 @@ class ZebraScanner(Scanner):
             data = (bytes([SSI_QR_CODE]) if typed else b"") + part
             status = 0 if last else SsiStatus.CONTINUED
             if not self._deliver(SsiPacket(Ssi.DECODE_DATA, SSI_SOURCE_DECODER, status, data)):
-                return
+                break
+        self._obey()  # what the host sent right behind its acknowledgement
 
     def _deliver(self, packet: SsiPacket) -> bool:
         """Send until acknowledged; whether it was."""
@@ -192,7 +200,9 @@ class ZebraScanner(Scanner):
     def _acknowledged(self) -> bool:
         deadline = time.monotonic() + _SSI_ANSWER_TIME
         while (left := deadline - time.monotonic()) > 0:
-            for packet in self._splitter.feed(self.read(left)):
+            self._arrived.extend(self._splitter.feed(self.read(left)))
+            while self._arrived:
+                packet = self._arrived.popleft()
                 if isinstance(packet, FormatError):
                     continue
                 if packet.opcode in (Ssi.CMD_ACK, Ssi.CMD_NAK):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from card_formats.ccid import CCID_COMMAND, CommandType
@@ -112,9 +112,9 @@ class SerialReader:
         firmware: the reader's firmware, where faults of the reader are planted.
         byte_filter: where faults of the line are planted.
         naks: damaged frames received so far.
+        names: names of its slots under pcscd; pcscd has the last word on them.
     """
 
-    library = LIBRARY
     package = PACKAGE
 
     def __init__(
@@ -126,6 +126,8 @@ class SerialReader:
     ) -> None:
         self.model = MODELS[model] if isinstance(model, str) else model
         self.name = name or self.model.driver_name
+        self.slots = self.model.slots
+        self.names = [f"{self.name} 00 {slot:02X}" for slot in range(self.slots)]
         config = CcidConfig(
             product=self.model.driver_name,
             level=Level.TPDU,
@@ -136,6 +138,7 @@ class SerialReader:
         )
         self.firmware = _Firmware(config)
         self.firmware.on_slot_change.append(self._moved)
+        self.library = LIBRARY
         self.byte_filter: ByteFilter | None = None
         self.naks = 0
         self._movements: list[bytes] = []
@@ -166,20 +169,16 @@ class SerialReader:
         """What pcscd's configuration says of it."""
         return [ReaderEntry(self.name, f"{self.device}:{self.model.driver_name}", self.library)]
 
-    def plugged(self, pcscd: object) -> None:
-        """pcscd runs: nothing to do, it opened the line."""
+    def plugged(self, pcscd: object, names: Sequence[str]) -> None:
+        """pcscd runs, and opened the line."""
+        self.names = list(names)
 
     def unplugged(self) -> None:
         """pcscd ended: the reader loses its host, hence the power of its cards."""
         self.firmware.reset()
 
-    @property
-    def names(self) -> list[str]:
-        """Names of its slots under pcscd."""
-        return [f"{self.name} 00 {slot:02X}" for slot in range(self.model.slots)]
-
     def url(self, slot: int = 0) -> str:
-        """URL of a slot."""
+        """URL of a slot, once pcscd runs."""
         return f"pcsc:{self.names[slot]}"
 
     def close(self) -> None:

@@ -43,24 +43,24 @@ class VpcdReader:
         name: FRIENDLYNAME under pcscd.
         contactless: present bare cards as contactless ones, with the ATR of PC/SC part 3;
             otherwise as cards with the contacts of ``IccConfig()``.
+
+    Attributes:
+        names: names of its slots under pcscd; pcscd has the last word on them.
     """
 
     package = PACKAGE
 
     def __init__(self, name: str = "Virtual PCD", contactless: bool = True) -> None:
         self.name = name
+        self.slots = SLOTS
+        self.names = [f"{name} 00 {slot:02X}" for slot in range(SLOTS)]
         self.library = LIBRARY
         self._contactless = contactless
-        self._slots = [_VpcdSlot(f"{name} {slot}") for slot in range(SLOTS)]
+        self._slots = [_VpcdSlot(slot_name) for slot_name in self.names]
         self._port = 0
 
-    @property
-    def names(self) -> Sequence[str]:
-        """Names of its slots under pcscd."""
-        return [f"{self.name} 00 {slot:02X}" for slot in range(SLOTS)]
-
     def url(self, slot: int = 0) -> str:
-        """URL of a slot."""
+        """URL of a slot, once pcscd runs."""
         return f"pcsc:{self.names[slot]}"
 
     def insert(self, card: Card | Icc | Picc, slot: int = 0) -> None:
@@ -84,8 +84,9 @@ class VpcdReader:
         self._port = _free_ports()
         return [ReaderEntry(self.name, f"/dev/null:{self._port}", library, self._port)]
 
-    def plugged(self, pcscd: PrivatePcscd) -> None:
+    def plugged(self, pcscd: PrivatePcscd, names: Sequence[str]) -> None:
         """The driver listens: connect the cards."""
+        self.names = list(names)
         for number, slot in enumerate(self._slots):
             slot.attach(pcscd, self._port + number)
 

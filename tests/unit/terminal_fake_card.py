@@ -147,6 +147,7 @@ class FakeCard:
         self.mutate_wire: Callable[[CommandApdu, bytes], bytes] | None = None
         self.before: Callable[[CommandApdu], None] | None = None
         self.wrong_receipt = False
+        self.cut_token = False
         self.present = True
         self.commands: list[CommandApdu] = []
         self.plain: list[CommandApdu] = []
@@ -376,4 +377,4 @@ class FakeCard:
         token = dataclasses.replace(token, **self.token_changes)
         token = dataclasses.replace(token, signature=sign(self.signing_key, presence_input(token)))
         self._verified = False
-        return PRESENCE_TOKEN.build(token), 0x9000
+        return PRESENCE_TOKEN.build(token)[: -1 if self.cut_token else None], 0x9000

@@ -23,7 +23,7 @@ from terminal_fakes import (
 )
 
 from card_formats.apdu import CommandApdu
-from card_formats.data_objects import FILE_SIGNATURE, IDENTITY, RIGHTS
+from card_formats.data_objects import FILE_SIGNATURE, IDENTITY, RIGHTS, FileDigest
 from card_formats.opposition_list import Status
 from card_formats.profile_ecv_sim_1 import (
     Fid,
@@ -211,6 +211,13 @@ def uncovered_file(bench: Bench) -> None:
     good = FUND.sign_files(OWN, held)
     digests = FILE_SIGNATURE.parse(good).digests[:2]
     held[Fid.SIGNATURE] = FUND.sign_files(OWN, held, digests=digests)
+
+
+def overcovered_files(bench: Bench) -> None:
+    held = bench.card.entries[1]
+    digests = FILE_SIGNATURE.parse(FUND.sign_files(OWN, held)).digests
+    more = (*digests, FileDigest(Fid.USAGE, bytes(32)))
+    held[Fid.SIGNATURE] = FUND.sign_files(OWN, held, digests=more)
 
 
 def forged_files(bench: Bench) -> None:

@@ -15,6 +15,7 @@ from terminal_fakes import (
     OWN,
     OWN_INDEX,
     TODAY,
+    identity,
     new_key,
 )
 from terminal_tap_bench import (
@@ -38,6 +39,7 @@ from terminal_tap_bench import (
     future_card,
     issue,
     oppose,
+    overcovered_files,
     raise_on,
     regrant,
     resign,
@@ -54,7 +56,7 @@ from terminal_tap_bench import (
     unknown_data_key,
 )
 
-from card_formats.data_objects import RIGHTS, Rights
+from card_formats.data_objects import IDENTITY, RIGHTS, Rights
 from card_formats.grant import roles_bitmap
 from card_formats.opposition_list import Status
 from card_formats.profile_ecv_sim_1 import (
@@ -161,6 +163,11 @@ CASES: dict[str, tuple[Callable[[Bench], object], set[Reason]]] = {
         {R.UNKNOWN_ISSUER},
     ),
     "file not covered": (uncovered_file, {R.TAMPERED_DATA}),
+    "one file too many covered": (overcovered_files, {R.TAMPERED_DATA}),
+    "file signature broken": (
+        lambda b: b.card.entries[1].update({Fid.SIGNATURE: b"\xe5\x00"}),
+        {R.TAMPERED_DATA},
+    ),
     "file missing": (lambda b: b.card.entries[1].pop(Fid.RIGHTS), {R.REFUSED_BY_CARD}),
     "no such entry": (lambda b: set_entry(b, 9), {R.REFUSED_BY_CARD}),
     "wallet without own card": (lambda b: b.card.wallet.pop(0), {R.TAMPERED_DATA}),
@@ -169,6 +176,10 @@ CASES: dict[str, tuple[Callable[[Bench], object], set[Reason]]] = {
         {R.TAMPERED_DATA},
     ),
     "another card's files": (swapped_entry, {R.CARD_SUBSTITUTED}),
+    "another card's identity, signed": (
+        lambda b: resign(b, identity=IDENTITY.build(identity(CHILD))),
+        {R.CARD_SUBSTITUTED},
+    ),
     "another card's signature": (foreign_signature, {R.CARD_SUBSTITUTED}),
     "another card than before": (
         lambda b: b.tap.update(expected_serial=CHILD),
@@ -304,6 +315,7 @@ CASES: dict[str, tuple[Callable[[Bench], object], set[Reason]]] = {
     ),
     "token from the future": (token(time=NOW + 31), {R.NOT_YET_VALID}),
     "token obsolete": (token(time=NOW - 1201), {R.OBSOLETE}),
+    "token cut short": (bend(cut_token=True), {R.TAMPERED_DATA}),
     "token refused": (bend(refuse={0x2A: 0x6985}), {R.REFUSED_BY_CARD}),
     # several at once
     "expired, opposed, without rights": (

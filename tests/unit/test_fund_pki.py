@@ -8,7 +8,7 @@ import random
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
-from cryptography.x509.verification import PolicyBuilder, Store
+from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store
 from phone_world import START, World
 
 from card_formats.profile_ecv_sim_1 import (
@@ -102,12 +102,14 @@ def test_card_certificate_verifies_for_an_independent_verifier() -> None:
     world = World()
     phone = world.enrol()
     leaf = certificate(phone.state.card.signing_chain[-1])
-    policy = x509.verification.ExtensionPolicy.permit_all()
     verifier = (
         PolicyBuilder()
         .store(Store([world.fund.keys.root.certificate]))
         .time(datetime.datetime.fromtimestamp(world.now, datetime.UTC))
-        .extension_policies(ca_policy=policy, ee_policy=policy)
+        .extension_policies(
+            ca_policy=ExtensionPolicy.webpki_defaults_ca(),
+            ee_policy=ExtensionPolicy.permit_all(),
+        )
         .build_client_verifier()
     )
     chain = verifier.verify(leaf, [world.fund.keys.issuing.certificate]).chain

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from phone_world import START
 
-from firmware_sim.fund.errors import FundFileError
+from firmware_sim.fund.errors import FundFileError, FundRefusal
 from firmware_sim.fund.records import EnrolmentRequest
 from firmware_sim.fund.service import Fund
 from firmware_sim.phone.phone import Phone
@@ -179,5 +179,6 @@ def test_failed_act_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_point_off_the_curve_is_refused() -> None:
     fund = Fund.create(None, clock, os.urandom)
     request = EnrolmentRequest("amelie", enrol(fund).state.card.marker, b"\x04" + bytes(64), ())
-    with pytest.raises(ValueError, match=r"curve|[Ii]nvalid"):
+    with pytest.raises(FundRefusal) as refused:
         fund.enrol(request)
+    assert refused.value.reason == "bad_key"

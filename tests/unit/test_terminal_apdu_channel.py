@@ -205,3 +205,22 @@ def test_what_the_historical_bytes_announce(historical: str, expected: bool) -> 
 @pytest.mark.parametrize("atr", ["", "00", "FF", "3B", "3B0012"])
 def test_an_unreadable_atr_announces_nothing(atr: str) -> None:
     assert not announces_extended_length(bytes.fromhex(atr))
+
+
+def test_255_bytes_are_still_one_short_command() -> None:
+    command = CommandApdu(0x80, 0x2A, 0x01, 0x10, b"\xaa" * 255)
+    for extended in (True, False):
+        run(Script(("802A0110FF" + "AA" * 255, "9000")), command, extended)
+
+
+def test_a_zero_in_6c_means_256() -> None:
+    command = CommandApdu(0x00, 0xB0, 0x00, 0x00, le=1)
+    run(Script(("00B0000001", "6C00"), ("00B0000000", "9000")), command)
+    script = Script(("00B0000001", "6105"), ("00C0000005", "6C00"), ("00C0000000", "9000"))
+    run(script, command)
+
+
+def test_exactly_65536_bytes_are_no_fault() -> None:
+    pieces = [("00C0000000", "01" * 256 + "6100")] * 255 + [("00C0000000", "01" * 256 + "9000")]
+    response = run(Script(("00B0000000", "6100"), *pieces), READ)
+    assert response.data == b"\x01" * 65536

@@ -126,3 +126,17 @@ def test_a_kit_to_come() -> None:
     kit = FUND.kit(begins=NOW + DAY, ends=NOW + 2 * DAY)
     with pytest.raises(KitError, match="not valid before"):
         TerminalKit.from_json(kit, now=NOW)
+
+
+def test_the_first_and_last_second_of_a_kit_count() -> None:
+    kit = TerminalKit.from_json(FUND.kit(begins=NOW, ends=NOW + DAY))
+    kit.check_validity(NOW)
+    kit.check_validity(NOW + DAY)
+    for moment in (NOW - 1, NOW + DAY + 1):
+        with pytest.raises(KitError):
+            kit.check_validity(moment)
+
+
+def test_a_key_id_with_a_number_for_its_text() -> None:
+    with pytest.raises(KitError, match="with a text"):
+        TerminalKit.from_json({**KIT, "group_keys": {"00" * 8: 5}})

@@ -195,3 +195,14 @@ def test_from_a_file(clock: Clock, tmp_path: Path) -> None:
     path.write_bytes(FUND.opposition_list())
     held.load(path)
     assert held.state() is ListState.FRESH
+
+
+def test_a_file_not_there_yet_is_a_missing_list(clock: Clock, tmp_path: Path) -> None:
+    assert store(clock, tmp_path / "opposition.jwt").state() is ListState.MISSING
+
+
+def test_a_list_of_the_same_second_is_taken(clock: Clock) -> None:
+    held = store(clock)
+    held.load(FUND.opposition_list({1: Status.OPPOSED}))
+    held.load(FUND.opposition_list({2: Status.OPPOSED}))
+    assert held.status(2) is Status.OPPOSED

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -130,3 +132,18 @@ def test_a_failed_write_forgets_and_breaks_nothing(
     assert store.objection(KEY, 6, nonce(6)) is None
     accept(store, 6)
     assert ReplayStore(path).objection(KEY, 6, nonce(99)) is not None
+
+
+def test_the_content_is_on_disk_before_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[bool, int]] = []
+
+    def look(descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        synced.append((stat.S_ISDIR(found.st_mode), found.st_size))
+
+    monkeypatch.setattr(atomic_file.os, "fsync", look)
+    atomic_file.write_atomically(tmp_path / "file", b"content")
+    assert synced[0] == (False, 7)
+    assert [is_directory for is_directory, _ in synced] == [False, True]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from terminal_fakes import (
+    CHILD,
     DELEGATOR,
     NOW,
     OWN,
@@ -168,3 +169,9 @@ def test_an_unknown_mode_is_refused() -> None:
     bench.mode = "prod"
     with pytest.raises(ValueError, match="neither"):
         bench.scan()
+
+
+def test_an_unresolved_code_is_no_substitution() -> None:
+    bench = Bench(QrForm.ONLINE)
+    bench.online, bench.expected_serial = False, CHILD
+    assert bench.scan().reasons == (Reason.QR_UNRESOLVED,)

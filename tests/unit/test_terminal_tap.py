@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ from terminal_fakes import (
     CHILD,
     CODE,
     DAY,
+    DELEGATED_INDEX,
     DELEGATOR,
     NOW,
     OWN,
+    OWN_INDEX,
     TODAY,
     identity,
     key_id,
@@ -24,16 +27,19 @@ from terminal_tap_bench import (
     KIT,
     Bench,
     new_bench,
+    oppose,
+    regrant,
     resign,
     set_entry,
     set_status,
     set_wallet,
     tampered_file,
 )
-from terminal_tap_cases import CASES
+from terminal_tap_cases import CASES, YESTERDAY
 
 from card_formats.apdu import CommandApdu, ResponseApdu
-from card_formats.data_objects import COVER, IDENTITY, RIGHTS, Cover
+from card_formats.data_objects import COVER, IDENTITY, RIGHTS, AmoPeriod, Cover, Rights
+from card_formats.presence_token import PRESENCE_TOKEN
 from card_formats.profile_ecv_sim_1 import (
     CodeState,
     Fid,
@@ -239,8 +245,6 @@ def test_french_codes() -> None:
 
 
 def test_a_presence_token_apart_from_its_tap(bench: Bench) -> None:
-    from card_formats.presence_token import PRESENCE_TOKEN
-
     token = bench.run().presence_token
     assert token is not None
     encoded = PRESENCE_TOKEN.build(token)
@@ -262,3 +266,65 @@ def test_a_presence_token_apart_from_its_tap(bench: Bench) -> None:
     )
     assert Reason.BAD_PHONE_SIGNATURE in verdict.reasons
     assert key_id(FUND.data.key) in kit.trust.data_keys
+
+
+def test_the_first_day_and_second_count(bench: Bench) -> None:
+    resign(bench, identity=IDENTITY.build(identity(OWN, valid_from=TODAY)))
+    assert bench.run().accepted
+    regrant(bench, valid_from=NOW)
+    assert bench.run().accepted
+
+
+def test_thirty_days_of_delegation_are_allowed(bench: Bench) -> None:
+    regrant(bench, valid_from=NOW - 10 * DAY, valid_until=NOW + 20 * DAY)
+    assert bench.run().accepted
+
+
+@pytest.mark.parametrize(
+    ("periods", "text"),
+    [
+        ((), "holds no period"),
+        ((rights(YESTERDAY).periods[0],), "the rights ended on"),
+        (
+            (
+                AmoPeriod(
+                    TODAY + datetime.timedelta(days=1), TODAY + datetime.timedelta(days=9), "00100"
+                ),
+            ),
+            "no period of rights covers today",
+        ),
+    ],
+)
+def test_why_there_are_no_rights(bench: Bench, periods: tuple[AmoPeriod, ...], text: str) -> None:
+    resign(bench, rights=RIGHTS.build(Rights(TODAY, periods)))
+    verdict = bench.run()
+    assert verdict.reasons == (Reason.RIGHTS_ENDED,)
+    assert text in verdict.details["rights_ended"]
+
+
+@pytest.mark.parametrize("case", ["token by a stranger", "token by a key for agreement"])
+def test_a_token_without_a_trusted_key_is_not_handed_on(bench: Bench, case: str) -> None:
+    CASES[case][0](bench)
+    assert bench.run().presence_token is None
+    kit = TerminalKit.from_json(KIT)
+    alone = Terminal(kit, clock=lambda: NOW)
+    token = PRESENCE_TOKEN.vectors[0].encoded
+    verdict = alone.verify_presence(token, challenge=b"\x5a" * 16, certificates=b"")
+    assert verdict.presence_token is None
+    assert verdict.serial is None
+
+
+def test_details_are_sentences(bench: Bench) -> None:
+    del bench.card.entries[1][Fid.RIGHTS]
+    verdict = bench.run()
+    found = verdict.details["refused_by_card"]
+    assert found == "READ BINARY of EF.RIGHTS: 6A82, file or application not found"
+
+
+def test_several_sentences_for_one_reason_are_all_there(bench: Bench) -> None:
+    set_entry(bench, 3)
+    oppose(bench, DELEGATED_INDEX, OWN_INDEX)
+    verdict = bench.run()
+    assert verdict.reasons == (Reason.OPPOSED,)
+    assert "the card is opposed" in verdict.details["opposed"]
+    assert "the phone's own card is opposed" in verdict.details["opposed"]
