@@ -152,6 +152,21 @@ class Bench:
         self.trace.event("the phone's application was killed and started again")
         return again
 
+    def cut_power_after_write(self, phone: Phone) -> None:
+        """The next time the phone writes its state, the power fails right after."""
+        store = phone.store
+        if not isinstance(store, MemoryStore):
+            raise TypeError("the bench cuts the power of phones that it made itself")
+        quiet = store.step
+
+        def step(point: str) -> None:
+            if point == "written":
+                store.step = quiet
+                self.trace.event("the power fails, right after a write")
+                raise ConnectionError("the bench cut the power")
+
+        store.step = step
+
     def delegated(
         self,
         *,

@@ -6,6 +6,7 @@ import functools
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from card_formats.apdu import CommandApdu, ResponseApdu
@@ -27,8 +28,17 @@ from conformance.commands import ALL
 from conformance.link import Link
 from conformance.verdicts import Failure, Inconclusive
 from reader_drivers.terminal.apdu_channel import ApduChannel
+from reader_drivers.terminal.errors import SecureSessionError, TrustError
 from reader_drivers.terminal.kit import TerminalKit
-from reader_drivers.terminal.trust import split_certificates
+from reader_drivers.terminal.scp11_host import (
+    Agreed,
+    Variant,
+    fetch_certificates,
+    present_certificates,
+)
+from reader_drivers.terminal.scp11_host import agree as scp11_agree
+from reader_drivers.terminal.secure_messaging_host import BLOCK, MAC, cmac
+from reader_drivers.terminal.trust import public_key, split_certificates
 
 MUTUAL = 0x82
 INTERNAL = 0x88
@@ -94,3 +104,27 @@ def present_chain(link: Link, kit: TerminalKit) -> list[int]:
         if words[-1] != 0x9000:
             break
     return words
+
+
+def agree(link: Link) -> Agreed:
+    """A whole SCP11a handshake, with the keys in the open; not succeeding is inconclusive."""
+    bench = link.bench
+    kit = bench.kit()
+    channel = ApduChannel(link.session, extended=None)
+    try:
+        card_key = public_key(fetch_certificates(channel, Variant.SCP11A)[-1])
+        present_certificates(channel, kit.certificates)
+        return scp11_agree(channel, Variant.SCP11A, card_key, kit.private_key, bench.random_bytes)
+    except (SecureSessionError, TrustError) as error:
+        raise Inconclusive(f"no secure session: {error}") from error
+
+
+def badly_padded(agreed: Agreed) -> CommandApdu:
+    """The first command of a session, VERIFY, with a right C-MAC over data without padding."""
+    key = algorithms.AES(agreed.keys.s_enc)
+    counter = Cipher(key, modes.ECB()).encryptor()  # noqa: S305 - one block, as specified
+    vector = counter.update((1).to_bytes(BLOCK, "big"))
+    encrypted = Cipher(key, modes.CBC(vector)).encryptor().update(bytes(BLOCK))
+    header = bytes([0x04, 0x20, 0x00, 0x81, len(encrypted) + MAC])
+    mac = cmac(agreed.keys.s_mac, agreed.receipt + header + encrypted)[:MAC]
+    return CommandApdu(0x04, 0x20, 0x00, 0x81, encrypted + mac, ALL)

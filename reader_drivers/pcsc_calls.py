@@ -45,14 +45,15 @@ class _Worker:
         try:
             result, error = self._outcomes.get(timeout=limit)
         except queue.Empty:
-            self._calls.put(None)
             raise Overdue(f"no answer within {limit:g} s") from None
         if error is not None:
             raise error
         return result  # type: ignore[no-any-return]
 
-    def end(self) -> None:
-        """Let the thread end."""
+    def end(self, last: Callable[[], Any] | None = None) -> None:
+        """Let the thread end, after one ``last`` call that nobody waits for."""
+        if last is not None:
+            self._calls.put(last)
         self._calls.put(None)
 
     def _run(self) -> None:
@@ -79,6 +80,7 @@ class PcscCalls:
         self.limit = limit
         self.broken = False
         self._worker = _Worker()
+        self._context: Any = None
         self._context = self._checked(
             "the PC/SC service does not answer",
             lambda: scard.SCardEstablishContext(scard.SCARD_SCOPE_SYSTEM),
@@ -88,8 +90,8 @@ class PcscCalls:
         """Release the context."""
         if not self.broken:
             self.broken = True
-            self._worker.call(lambda: self.scard.SCardReleaseContext(self._context), self.limit)
-        self._worker.end()
+            self._worker.call(self._release, self.limit)
+            self._worker.end()
 
     def readers(self) -> list[str]:
         """Names of all readers."""
@@ -185,7 +187,12 @@ class PcscCalls:
             return self._worker.call(function, limit)
         except Overdue:
             self.broken = True
+            # Should the call come back after all, the card is set free.
+            self._worker.end(self._release)
             raise
+
+    def _release(self) -> Any:
+        return None if self._context is None else self.scard.SCardReleaseContext(self._context)
 
     def _checked(self, what: str, function: Callable[[], Any], limit: float = 0.0) -> Any:
         """The values after the result code, which must be success. Raises PcscFailure, Overdue."""

@@ -9,7 +9,6 @@ from card_formats.data_objects import IDENTITY
 from card_formats.grant import GRANT
 from card_formats.presence_token import PRESENCE_TOKEN
 from card_formats.profile_ecv_sim_1 import EntryKind, RefusalReason, Role
-from card_formats.qr_token import QrForm
 from card_formats.selection import CARD_STATUS
 from card_formats.status_words import SW
 from conformance import commands
@@ -298,84 +297,6 @@ def test_delegation_016(bench: Bench) -> None:
     phone, other = bench.phone(), bench.phone("karim")
     bench.fund.suspend(phone.serial)
     _fund_refuses(bench, "covered_card_opposed", phone, other.serial, 7)
-
-
-@purpose(
-    "TP-DELEGATION-017",
-    version=1,
-    title="A QR code of a delegated card is accepted and names the delegator's card",
-    requirements=["REQ-DELEGATION-10"],
-    preconditions=WEEK,
-)
-def test_delegation_017(bench: Bench) -> None:
-    delegator, delegate, _ = bench.delegated()
-    text = delegate.show_qr(CODE, entry=bench.delegated_entry(delegate), form=QrForm.SEALED)
-    verdict = bench.terminal().scan(text)
-    bench.expect_accepted(verdict)
-    bench.expect_equal(verdict.acting_for, delegator.serial, "card acted for")
-
-
-@purpose(
-    "TP-DELEGATION-018",
-    version=1,
-    title="A QR code of a delegated card is refused once the grant has ended",
-    requirements=["REQ-DELEGATION-10"],
-    preconditions="grant ends within the lifetime of the QR code",
-)
-def test_delegation_018(bench: Bench) -> None:
-    _, delegate, grant = bench.delegated()
-    entry = bench.delegated_entry(delegate)
-    bench.advance(grant.valid_until - 1 - bench.now)
-    text = delegate.show_qr(CODE, entry=entry, form=QrForm.SEALED)
-    bench.advance(2)
-    bench.expect_refused(bench.terminal().scan(text), Reason.DELEGATION_EXPIRED)
-
-
-@purpose(
-    "TP-DELEGATION-019",
-    version=1,
-    title="A QR code of a delegated card is refused once the grant was taken back",
-    requirements=["REQ-DELEGATION-10"],
-    preconditions=WEEK,
-)
-def test_delegation_019(bench: Bench) -> None:
-    delegator, delegate, grant = bench.delegated()
-    text = delegate.show_qr(CODE, entry=bench.delegated_entry(delegate), form=QrForm.SEALED)
-    delegator.take_back(grant.grant_id)
-    bench.expect_refused(bench.terminal().scan(text), Reason.DELEGATION_REVOKED)
-
-
-@purpose(
-    "TP-DELEGATION-020",
-    version=1,
-    title="The phone shows no QR code of a delegated card outside its window",
-    requirements=["REQ-DELEGATION-10"],
-    preconditions=WEEK,
-)
-def test_delegation_020(bench: Bench) -> None:
-    _, delegate, grant = bench.delegated()
-    entry = bench.delegated_entry(delegate)
-    bench.advance(grant.valid_until - bench.now)
-    bench.expect_raises(
-        PhoneRefusal, lambda: delegate.show_qr(CODE, entry=entry), "QR code after the grant"
-    )
-
-
-@purpose(
-    "TP-DELEGATION-021",
-    version=1,
-    title="The fund resolves no online QR code of a delegation that was taken back",
-    requirements=["REQ-DELEGATION-10"],
-    preconditions=WEEK,
-)
-def test_delegation_021(bench: Bench) -> None:
-    delegator, delegate, grant = bench.delegated()
-    text = delegate.show_qr(CODE, entry=bench.delegated_entry(delegate))
-    delegator.take_back(grant.grant_id)
-    reasons = bench.fund.resolve_qr(text).reasons
-    bench.expect_true(
-        "delegation_revoked" in reasons, "answer of the fund", "delegation_revoked", reasons
-    )
 
 
 @purpose(

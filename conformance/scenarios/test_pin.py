@@ -10,6 +10,7 @@ from conformance import commands
 from conformance.bench import CODE, WRONG_CODE, Bench, Secure
 from conformance.purposes import purpose
 from conformance.verdicts import Inconclusive
+from reader_drivers.api import CardRemoved, CommunicationFault
 
 NEW_CODE = "24681357"
 
@@ -349,3 +350,23 @@ def test_pin_023(bench: Bench) -> None:
     bench.expect_equal((result.ok, result.tries_left), (False, 2), "answer of the phone")
     secure = bench.tap(phone).secure()
     bench.expect_sw(secure.send(commands.verify()), tries(2), "VERIFY without data")
+
+
+@purpose(
+    "TP-PIN-024",
+    version=1,
+    title="The try is spent on disk before the comparison: tearing the card away gives none back",
+    requirements=["REQ-PIN-03"],
+    preconditions="power fails after the first write of VERIFY, right code",
+)
+def test_pin_024(bench: Bench) -> None:
+    phone = bench.phone()
+    secure = bench.tap(phone).secure()
+    bench.cut_power_after_write(phone)
+    bench.expect_raises(
+        (CardRemoved, CommunicationFault),
+        lambda: secure.send(commands.verify(CODE)),
+        "VERIFY, power cut after the first write",
+    )
+    secure = bench.tap(bench.restarted(phone)).secure()
+    bench.expect_sw(secure.send(commands.verify()), tries(2), "VERIFY without data, after the cut")

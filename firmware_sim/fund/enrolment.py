@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from card_formats.grant import GRANT
 from card_formats.opposition_list import Status
-from card_formats.profile_ecv_sim_1 import ECV_SIM_1, EntryKind, LifeCycle
+from card_formats.profile_ecv_sim_1 import ECV_SIM_1, MAX_ENTRIES, EntryKind, LifeCycle
 from firmware_sim.fund.cards import CardRecord, Cards
 from firmware_sim.fund.errors import FundRefusal
 from firmware_sim.fund.grants import Grants, cards_covered
@@ -127,7 +127,8 @@ class Enrolments:
         held: list[tuple[CardRecord, GrantRecord | None]] = [
             (card, None) for card in self._cards.of_phone(own.serial)
         ]
-        for record in self._grants.held_by(own.serial):
+        # Those that have ended come last: they only explain themselves, where there is room.
+        for record in sorted(self._grants.held_by(own.serial), key=self._grants.has_ended):
             held += [(card, record) for card in cards_covered(self._cards, record)]
         return tuple(
             self._issuing.entry(
@@ -136,7 +137,7 @@ class Enrolments:
                 max(0, _POOL - left.get(_key(card, record), 0)) if operational else 0,
                 record,
             )
-            for card, record in held
+            for card, record in held[:MAX_ENTRIES]
         )
 
 

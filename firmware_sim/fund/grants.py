@@ -98,6 +98,10 @@ class Grants:
         """The grant with this id."""
         return self._find(grant_id)
 
+    def has_ended(self, record: GrantRecord) -> bool:
+        """Revoked, or past its window."""
+        return record.revoked or record.grant.valid_until <= self._clock()
+
     # --- conditions ---
 
     def check_delegator(self, grant: DelegationGrant) -> None:
@@ -191,7 +195,11 @@ class Grants:
 
     def check_room(self, grant: DelegationGrant) -> None:
         """The delegate's wallet has room."""
-        held = sum(len(record.grant.entries) for record in self.held_by(grant.delegate))
+        held = sum(
+            len(record.grant.entries)
+            for record in self.held_by(grant.delegate)
+            if not self.has_ended(record)
+        )
         taken = len(self._cards.of_phone(grant.delegate)) + held
         if taken + len(grant.entries) > MAX_ENTRIES:
             raise FundRefusal(

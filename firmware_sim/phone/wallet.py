@@ -73,7 +73,7 @@ class Updates:
         """What to ask of the fund."""
         state = self._state
         left = {
-            (entry.serial, grant_id_of(entry)): len(state.extras[index].pseudonyms)
+            _key(entry): len(state.extras[index].pseudonyms)
             for index, entry in state.card.entries.items()
         }
         return RefreshRequest(state.card.serial, keys.points, left)
@@ -115,27 +115,27 @@ class Updates:
 def put_entries(state: PhoneState, issued: tuple[IssuedEntry, ...]) -> None:
     """Make the wallet hold exactly these entries. Those held already keep index and log."""
     entries, extras = state.card.entries, state.extras
-    places = {(entry.serial, grant_id_of(entry)): index for index, entry in entries.items()}
-    kept = set()
-    for one in issued:
-        entry = _entry(one)
-        key = (entry.serial, grant_id_of(entry))
-        index = places.get(key)
-        if index is None:
-            index = next((i for i in range(1, MAX_ENTRIES + 1) if i not in entries), None)
-            if index is None:
-                continue
-            extras[index] = WalletExtras(one.credential, [])
-        else:
+    new = [(_entry(one), one) for one in issued]
+    wanted = {_key(entry) for entry, _ in new}
+    for index in [index for index, entry in entries.items() if _key(entry) not in wanted]:
+        del entries[index], extras[index]
+    places = {_key(entry): index for index, entry in entries.items()}
+    for entry, one in new:
+        index = places.get(_key(entry), 0)
+        if index:
             entry.usage_counter = entries[index].usage_counter
             entry.usage_log = entries[index].usage_log
+        else:
+            index = next(i for i in range(1, MAX_ENTRIES + 1) if i not in entries)
+            extras[index] = WalletExtras(one.credential, [])
         entry.index = index
         entries[index] = entry
         extras[index].credential = one.credential
         extras[index].pseudonyms += one.pseudonyms
-        kept.add(index)
-    for index in set(entries) - kept:
-        del entries[index], extras[index]
+
+
+def _key(entry: EntryState) -> tuple[bytes, bytes]:
+    return entry.serial, grant_id_of(entry)
 
 
 def _entry(one: IssuedEntry) -> EntryState:

@@ -29,6 +29,7 @@ ALONE = b"alone"
 """First word of the broker: namespaces are in place."""
 SHARED = b"shared"
 """First word of the broker: this kernel or container has none for us."""
+CONNECT_SECONDS = 0.25
 REFUSED = 69
 """Exit status: without namespaces, pcscd would write over the system's files."""
 
@@ -94,7 +95,8 @@ def serve(broker: socket.socket, pcscd: int) -> NoReturn:
     """Connect to a local port for each "port" line; end pcscd when the other side is gone."""
     while order := broker.recv(64):
         try:
-            with socket.create_connection(("127.0.0.1", int(order)), 5) as card:
+            # A driver that has not yet taken the connection before has no room for another.
+            with socket.create_connection(("127.0.0.1", int(order)), CONNECT_SECONDS) as card:
                 socket.send_fds(broker, [b"ok"], [card.fileno()])
         except OSError as error:
             broker.send(str(error).encode()[:200])

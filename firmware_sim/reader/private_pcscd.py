@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -117,6 +118,7 @@ class PrivatePcscd:
         self._debug = debug
         self._process: subprocess.Popen[bytes] | None = None
         self._broker: socket.socket | None = None
+        self._broker_guard = threading.Lock()
         self._plugged: list[PluggedReader] = []
         self.folder = Path()
         self.isolated = False
@@ -149,6 +151,11 @@ class PrivatePcscd:
     def running(self) -> bool:
         """pcscd runs."""
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def process_id(self) -> int | None:
+        """Its process, ``None`` when there is none."""
+        return None if self._process is None else self._process.pid
 
     def __enter__(self) -> PrivatePcscd:
         self.start()
@@ -200,28 +207,27 @@ class PrivatePcscd:
         self._launch(find_pcscd())
         self._wait_until_usable()
 
-    def connect(self, port: int, timeout: float = 5.0) -> socket.socket:
-        """Connect to a port on which a driver listens inside pcscd.
+    def connect(self, port: int) -> socket.socket | None:
+        """Connect to a port on which a driver listens inside pcscd; ``None``: try again.
+
+        Callable from any thread; takes a quarter of a second at most.
 
         Raises:
-            PcscdError: it does not listen within ``timeout`` seconds.
+            PcscdError: pcscd does not run any more.
         """
-        deadline = time.monotonic() + timeout
-        while True:
-            broker = self._broker
-            if broker is None or not self.running:
+        with self._broker_guard:
+            if self._broker is None or not self.running:
                 raise PcscdError("pcscd does not run")
-            broker.send(str(port).encode())
-            word, handles, _, _ = socket.recv_fds(broker, 256, 1)
-            if handles:
-                line = socket.socket(fileno=handles[0])
-                line.setblocking(True)
-                return line
-            if time.monotonic() > deadline:
-                raise PcscdError(
-                    f"no driver listens on port {port} within {timeout:g} s ({word.decode()})"
-                )
-            time.sleep(_LOOK_AGAIN)
+            try:
+                self._broker.send(str(port).encode())
+                _, handles, _, _ = socket.recv_fds(self._broker, 256, 1)
+            except OSError as error:
+                raise PcscdError(f"pcscd ended: {error}") from None
+        if not handles:
+            return None
+        line = socket.socket(fileno=handles[0])
+        line.setblocking(True)
+        return line
 
     def listed(self) -> list[PcscdReader]:
         """The readers pcscd lists, with the state of their cards.
@@ -305,9 +311,10 @@ class PrivatePcscd:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        if self._broker is not None:
-            self._broker.close()
-            self._broker = None
+        with self._broker_guard:
+            if self._broker is not None:
+                self._broker.close()
+                self._broker = None
         while self._plugged:
             self._plugged.pop().unplugged()
 

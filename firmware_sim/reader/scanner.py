@@ -175,8 +175,8 @@ class Scanner(ABC):
         if code is not None:
             settings = self.settings
             body = SCANNED_CODE.build(ScannedCode(code, settings.symbology))
-            self.transmit_code(settings.prefix + body + settings.suffix)
             self.sent += 1
+            self.transmit_code(settings.prefix + body + settings.suffix)
 
     def _code_to_send(self) -> bytes | None:
         settings = self.settings

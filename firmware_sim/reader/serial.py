@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from card_formats.ccid import CCID_COMMAND, CommandType
+from card_formats.ccid import CCID_COMMAND, HEADER_SIZE, CommandType
 from card_formats.ccid_descriptor import PinSupport
 from card_formats.core import FormatError
 from card_formats.gempc_serial import GEMPC_FRAME, GemPcFrame, GemPcNak, next_frame
@@ -210,24 +210,31 @@ class SerialReader:
             self._send(GEMPC_FRAME.build(GemPcNak()))
             return
         if isinstance(parsed, GemPcFrame):
-            self._answer(parsed.message)
+            self._answer(parsed.message, self._echo(frame, parsed.message))
 
-    def _answer(self, message: bytes) -> None:
+    def _answer(self, message: bytes, echo: bytes) -> None:
         # Echo and answer go out together: one write, one wake-up of the driver.
-        before = self._echo(message) + self._take_movements()
+        before = echo + self._take_movements()
         answered = False
         for answer in self.firmware.handle(message):
             self._send(before + GEMPC_FRAME.build(GemPcFrame(answer)))
             # After a time extension the driver waits for an echo again.
-            before = self._echo(message)
+            before = echo
             answered = True
         if not answered and before:
             self._send(before)
 
-    def _echo(self, message: bytes) -> bytes:
+    def _echo(self, frame: bytes, message: bytes) -> bytes:
+        """The driver compares nothing, but it reads an echo into the room it has for the answer,
+        which for an Escape is little."""
         if not self.model.echo:
             return b""
-        return GEMPC_FRAME.build(GemPcFrame(_short_echo(message)))
+        if len(message) > HEADER_SIZE + _LONGEST_ECHO:
+            command = CCID_COMMAND.parse(message)
+            if command.kind == CommandType.ESCAPE:
+                short = CCID_COMMAND.build(dataclasses.replace(command, data=b""))
+                return GEMPC_FRAME.build(GemPcFrame(short))
+        return frame
 
     def _take_movements(self) -> bytes:
         with self._guard:
@@ -240,11 +247,3 @@ class SerialReader:
             return
         for piece in self.byte_filter(data):
             self._port.write(piece)
-
-
-def _short_echo(message: bytes) -> bytes:
-    """The driver compares nothing, but reads an echo into the room it has for the answer."""
-    command = CCID_COMMAND.parse(message)
-    if command.kind != CommandType.ESCAPE or len(command.data) <= _LONGEST_ECHO:
-        return message
-    return CCID_COMMAND.build(dataclasses.replace(command, data=b""))

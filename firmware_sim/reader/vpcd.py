@@ -46,6 +46,7 @@ class VpcdReader:
 
     Attributes:
         names: names of its slots under pcscd; pcscd has the last word on them.
+        port: where the driver listens for the card of the first slot.
     """
 
     package = PACKAGE
@@ -57,7 +58,7 @@ class VpcdReader:
         self.library = LIBRARY
         self._contactless = contactless
         self._slots = [_VpcdSlot(slot_name) for slot_name in self.names]
-        self._port = 0
+        self.port = 0
 
     def url(self, slot: int = 0) -> str:
         """URL of a slot, once pcscd runs."""
@@ -81,14 +82,14 @@ class VpcdReader:
         library = folder / f"vpcd-{self.name.replace(' ', '-').replace('/', '-')}.so"
         if not library.exists():
             shutil.copyfile(self.library, library)
-        self._port = _free_ports()
-        return [ReaderEntry(self.name, f"/dev/null:{self._port}", library, self._port)]
+        self.port = _free_ports()
+        return [ReaderEntry(self.name, f"/dev/null:{self.port}", library, self.port)]
 
     def plugged(self, pcscd: PrivatePcscd, names: Sequence[str]) -> None:
         """The driver listens: connect the cards."""
         self.names = list(names)
         for number, slot in enumerate(self._slots):
-            slot.attach(pcscd, self._port + number)
+            slot.attach(pcscd, self.port + number)
 
     def unplugged(self) -> None:
         """pcscd ended: the cards lose their power."""
@@ -147,8 +148,13 @@ class _VpcdSlot:
     def _connect(self) -> None:
         if self._pcscd is None or self.card is None:
             return
-        line = self._pcscd.connect(self._port)
-        self._connection = _Connection(self._name, line, self.card, self._ended)
+        self._connection = _Connection(self._name, self._dial, self.card, self._ended)
+
+    def _dial(self) -> socket.socket | None:
+        pcscd = self._pcscd
+        if pcscd is None:
+            raise PcscdError("pcscd does not run")
+        return pcscd.connect(self._port)
 
     def _disconnect(self) -> None:
         with self._guard:
@@ -166,52 +172,77 @@ class _VpcdSlot:
                 self.card = None
             # A mute card stays in the reader: the driver drops who does not answer, so that
             # the card must come back on a new line.
-            with contextlib.suppress(PcscdError, OSError):
-                self._connect()
+            self._connect()
 
 
 class _Connection:
-    """A card on a line to the driver, served by a thread."""
+    """A card on a line to the driver, served by a thread.
+
+    Args:
+        name: of the thread.
+        dial: connects to the driver; ``None`` if it is to be tried again.
+        card: the card.
+        ended: called when the line ended by itself.
+    """
 
     def __init__(
-        self, name: str, line: socket.socket, card: SlotCard, ended: Callable[[_Connection], None]
+        self,
+        name: str,
+        dial: Callable[[], socket.socket | None],
+        card: SlotCard,
+        ended: Callable[[_Connection], None],
     ) -> None:
-        self._line = line
+        self._dial = dial
         self._card = card
         self._ended = ended
+        self._line: socket.socket | None = None
+        self._closed = threading.Event()
         self._atr = b""
         self._powered = False
-        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Hang up."""
-        with contextlib.suppress(OSError):
-            self._line.shutdown(socket.SHUT_RDWR)
+        self._closed.set()
+        if self._line is not None:
+            with contextlib.suppress(OSError):
+                self._line.shutdown(socket.SHUT_RDWR)
         if threading.current_thread() is not self._thread:
             self._thread.join(_JOIN_SECONDS)
 
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError, Mute):
-            while True:
-                answer = self._answer(self._receive())
-                if answer:
-                    self._line.sendall(VPCD_FRAME.build(answer))
-        self._line.close()
+    def _run(self) -> None:
+        try:
+            while self._line is None and not self._closed.is_set():
+                self._line = self._dial()
+        except PcscdError:
+            return  # whoever stops or restarts pcscd calls for a new connection
+        if self._line is not None:
+            self._serve(self._line)
         self._card.power_off()
-        self._ended(self)
+        if not self._closed.is_set():
+            self._ended(self)
 
-    def _receive(self) -> bytes:
-        return self._exactly(VPCD_LENGTH.parse(self._exactly(LENGTH_SIZE)))
+    def _serve(self, line: socket.socket) -> None:
+        with line, contextlib.suppress(OSError, Mute):
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            while not self._closed.is_set():
+                answer = self._answer(self._receive(line))
+                if answer:
+                    line.sendall(VPCD_FRAME.build(answer))
 
-    def _exactly(self, size: int) -> bytes:
+    @classmethod
+    def _receive(cls, line: socket.socket) -> bytes:
+        return cls._exactly(line, VPCD_LENGTH.parse(cls._exactly(line, LENGTH_SIZE)))
+
+    @staticmethod
+    def _exactly(line: socket.socket, size: int) -> bytes:
         data = b""
         while len(data) < size:
             # The driver sends a frame in two writes; unless its first is acknowledged at once,
             # its kernel holds the second back for 40 ms.
-            self._line.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-            part = self._line.recv(size - len(data))
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+            part = line.recv(size - len(data))
             if not part:
                 raise ConnectionError("the driver hung up")
             data += part

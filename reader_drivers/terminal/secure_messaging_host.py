@@ -9,7 +9,6 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.cmac import CMAC
 
 from card_formats.apdu import (
-    EXTENDED_MAX_LE,
     SHORT_MAX_DATA,
     SHORT_MAX_LE,
     CommandApdu,
@@ -69,9 +68,7 @@ class SecureMessaging:
             raise ValueError(f"class {command.cla:02X}: secure messaging wants a plain command")
         self._counter += 1
         data = self._encrypt(command.data) if command.data else b""
-        le = command.le or (EXTENDED_MAX_LE if channel.extended else SHORT_MAX_LE)
-        if command.le is None and not command.extended and len(data) + MAC <= SHORT_MAX_DATA:
-            le = SHORT_MAX_LE
+        le = command.le or SHORT_MAX_LE
         wire = channel.wire_form(
             dataclasses.replace(command, cla=command.cla | _SECURED, data=data + bytes(MAC), le=le)
         )

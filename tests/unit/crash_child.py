@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 from firmware_sim.fund.service import Fund
@@ -28,7 +28,11 @@ def killer(at: int) -> Callable[[str], None]:
     return step
 
 
-def acts(phone: Phone, fund: Fund, delegate: bytes, say: Callable[..., None]) -> None:
+def say(*words: object) -> None:
+    os.write(1, (" ".join(str(word) for word in words) + "\n").encode())
+
+
+def acts(phone: Phone, fund: Fund, delegate: bytes) -> None:
     """One round. "begin" before what must not be regained, "done" when it returned."""
     counter = phone.state.qr_counter + 1
     say("begin", "qr", counter)
@@ -55,13 +59,9 @@ def acts(phone: Phone, fund: Fund, delegate: bytes, say: Callable[..., None]) ->
     say("done", "lock", 0)
 
 
-def run(phone_file: str, fund_file: str, delegate: str, where: str, said: Connection) -> None:
+def run(phone_file: str, fund_file: str, delegate: str, where: str) -> None:
     """Load both and act. ``where`` is one of: phone:N, killed at the Nth point of saves of the
-    phone; fund:N, before the Nth statement of the fund; random, by the parent; never."""
-
-    def say(*words: object) -> None:
-        said.send(" ".join(str(word) for word in words))
-
+    phone; fund:N, before the Nth statement of the fund; random, by the test; never."""
     fund = Fund.open(Path(fund_file), time.time, os.urandom)
     phone = Phone.load(FileStore(Path(phone_file)), time.time, os.urandom, fund)
     kind, _, at = where.partition(":")
@@ -70,7 +70,21 @@ def run(phone_file: str, fund_file: str, delegate: str, where: str, said: Connec
         phone.store.step = killer(int(at))
     if kind == "fund":
         fund.store.step = killer(int(at))
-    say("ready")
+    say("ready", os.getpid())
     for _ in range(1 if where == "never" else 1000):
-        acts(phone, fund, bytes.fromhex(delegate), say)
-    say("end")
+        acts(phone, fund, bytes.fromhex(delegate))
+
+
+def main() -> None:
+    """Fork a child for each line of arguments; say with which status it ended."""
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            run(*line.rstrip("\n").split("\t"))
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        say("exit", os.waitstatus_to_exitcode(status))
+
+
+if __name__ == "__main__":
+    main()

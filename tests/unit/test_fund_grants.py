@@ -147,9 +147,7 @@ def test_not_transitive() -> None:
     case = Case()
     case.delegate(case.giver, case.taker)
     irene = case.enrol("irene")
-    onward = case.grant(
-        signer=case.taker, delegator=case.taker.serial, delegate=irene.serial
-    )
+    onward = case.grant(signer=case.taker, delegator=case.taker.serial, delegate=irene.serial)
     assert case.refusal(onward) == "not_transitive"
 
 
@@ -205,7 +203,20 @@ def test_wallet_has_room_for_nineteen() -> None:
     for _ in range(4):
         case.fund.countersign(case.grant(entries=every))
     assert case.refusal(case.grant(entries=every)) == "wallet_full"
-    case.fund.countersign(case.grant(entries=every[:2]))
+    last = GRANT.parse(case.fund.countersign(case.grant(entries=every[:2])))
+    case.taker.update()
+    assert sorted(case.taker.state.card.entries) == list(range(1, 20))
+    case.fund.revoke_grant(last.grant_id)
+    case.taker.update()
+    assert len(case.taker.state.card.entries) == 19, "one that has ended explains itself"
+    again = GRANT.parse(case.fund.countersign(case.grant(entries=every[:2])))
+    case.taker.update()
+    held = [
+        GRANT.parse(e.grant).grant_id for e in case.taker.state.card.entries.values() if e.grant
+    ]
+    assert len(held) == 18
+    assert again.grant_id in held
+    assert last.grant_id not in held
 
 
 def reported(case: Case, grant: DelegationGrant) -> Status:

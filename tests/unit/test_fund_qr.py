@@ -10,7 +10,14 @@ import pytest
 from phone_world import CODE, DAY, World
 
 from card_formats.profile_ecv_sim_1 import Marker, Role
-from card_formats.qr_token import QrForm, QrToken, credential_input, device_input, from_text, to_text
+from card_formats.qr_token import (
+    QrForm,
+    QrToken,
+    credential_input,
+    device_input,
+    from_text,
+    to_text,
+)
 from firmware_sim.faults import FAULTS
 from firmware_sim.fund import pki
 from firmware_sim.phone.phone import Phone

@@ -81,9 +81,7 @@ def test_sealed_credential_opens_for_terminals_only() -> None:
         SUITE.decrypt(token.sealed.ciphertext, X25519PrivateKey.generate(), info)
     other = dataclasses.replace(token.header, counter=2)
     with pytest.raises(InvalidTag):
-        SUITE.decrypt(
-            token.sealed.ciphertext, key, sealing_info(other, token.sealed.group_key_id)
-        )
+        SUITE.decrypt(token.sealed.ciphertext, key, sealing_info(other, token.sealed.group_key_id))
 
 
 def test_sealed_to_the_new_group_key_after_an_update() -> None:

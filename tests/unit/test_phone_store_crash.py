@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 import os
 import random
 import shutil
@@ -15,13 +13,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import crash_child
 import pytest
 
 from card_formats.grant import GRANT
 from card_formats.opposition_list import Status
 from firmware_sim.fund.service import Fund
 from firmware_sim.phone.phone import Phone
+from firmware_sim.phone.state import PhoneState
 from firmware_sim.phone.store import FileStore
 
 CODE = "135790"
@@ -29,38 +27,42 @@ SAVES, STATEMENTS = 14, 100
 """A round of acts saves the phone and runs statements of the fund at least so often."""
 PHONE_POINTS = 5
 """Points of one save of the phone."""
-# A server that has everything imported, forks a child for each case, and has no threads.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["crash_child"])
+
+
+def load_and_close(path: Path) -> PhoneState:
+    store = FileStore(path)
+    state = store.load()
+    store.close()
+    return state
 
 
 class Scene:
     """A phone and a fund on disk, and what the child acknowledged before it died."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, server: subprocess.Popen[str]) -> None:
         self.phone_file = folder / "phone.json"
         self.fund_file = folder / "fund.sqlite"
-        self.delegate = FileStore(folder / "karim.json").load().card.serial
+        self.delegate = load_and_close(folder / "karim.json").card.serial
+        self.server = server
         self.lines: list[list[str]] = []
 
     def run(self, where: str, seconds: float | None = None) -> int:
-        """Run the child; return its exit status."""
-        hears, says = PROCESSES.Pipe(duplex=False)
-        arguments = (str(self.phone_file), str(self.fund_file), self.delegate.hex(), where, says)
-        child = PROCESSES.Process(target=crash_child.run, args=arguments)
-        child.start()
-        says.close()
-        if seconds is not None:
-            assert hears.recv() == "ready"
-            time.sleep(seconds)
-            child.kill()
+        """Run a child, perhaps killed after some time; return its exit status."""
+        assert self.server.stdin is not None
+        assert self.server.stdout is not None
+        arguments = [str(self.phone_file), str(self.fund_file), self.delegate.hex(), where]
+        self.server.stdin.write("\t".join(arguments) + "\n")
+        self.server.stdin.flush()
         self.lines = []
-        with contextlib.suppress(EOFError):
-            while True:
-                self.lines.append(hears.recv().split())
-        child.join(60)
-        assert child.exitcode is not None
-        return child.exitcode
+        for line in self.server.stdout:
+            kind, *rest = line.split()
+            if kind == "exit":
+                return int(rest[0])
+            self.lines.append([kind, *rest])
+            if kind == "ready" and seconds is not None:
+                time.sleep(seconds)
+                os.kill(int(rest[0]), signal.SIGKILL)
+        raise AssertionError("the server is gone")
 
     def said(self, state: str, kind: str) -> list[str]:
         return [line[2] for line in self.lines if line[:2] == [state, kind]]
@@ -125,20 +127,33 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[subprocess.Popen[str]]:
+    """Has everything imported and forks a child for each case."""
+    with subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("crash_child.py")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+
+
 @pytest.fixture
-def scene(template: Path) -> Iterator[Scene]:
+def scene(template: Path, server: subprocess.Popen[str]) -> Iterator[Scene]:
     # In memory where there is such a place: a killed process tests the order of the writes, not
     # the disk, and these tests wait for hundreds of writes.
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         for one in template.iterdir():
             shutil.copy(one, folder)
-        yield Scene(Path(folder))
+        yield Scene(Path(folder), server)
 
 
 def test_child_ends_well_when_it_is_not_killed(scene: Scene) -> None:
     assert scene.run("never") == 0
-    assert scene.lines[-1] == ["end"]
     assert len(scene.said("done", "lock")) == 2
     scene.check()
 
@@ -180,9 +195,7 @@ def test_tearing_at_the_comparison_never_gives_a_try_back(code: str, scene: Scen
     for left in (2, 1, 0):
         killed = subprocess.run([sys.executable, "-c", TRIES, scene.phone_file, code], check=False)
         assert killed.returncode == -signal.SIGKILL
-        store = FileStore(scene.phone_file)
-        assert store.load().card.tries_left == left
-        store.close()
+        assert load_and_close(scene.phone_file).card.tries_left == left
     phone = Phone.load(FileStore(scene.phone_file), time.time, os.urandom)
     assert phone.enter_code(CODE).blocked
     phone.close()

@@ -10,6 +10,7 @@ from terminal_fakes import (
     DELEGATOR,
     NOW,
     OWN,
+    TODAY,
     new_key,
     rights,
 )
@@ -19,6 +20,7 @@ from terminal_scan_cases import (
     ONE_FORM,
     STRANGERS,
     Bench,
+    Resolution,
     delegated,
 )
 
@@ -175,3 +177,25 @@ def test_an_unresolved_code_is_no_substitution() -> None:
     bench = Bench(QrForm.ONLINE)
     bench.online, bench.expected_serial = False, CHILD
     assert bench.scan().reasons == (Reason.QR_UNRESOLVED,)
+
+
+def test_the_last_day_of_a_card_counts(bench: Bench) -> None:
+    bench.credential["valid_until"] = TODAY
+    assert bench.scan().accepted
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "detail"),
+    [
+        (Resolution(None, ("opposed",), "reported lost"), Reason.OPPOSED, "reported lost"),
+        (Resolution(None, ("opposed",)), Reason.OPPOSED, "the fund answers: opposed"),
+        (Resolution(None), Reason.QR_UNRESOLVED, "the fund does not know this code"),
+        (Resolution(None, (), "never seen"), Reason.QR_UNRESOLVED, "never seen"),
+    ],
+)
+def test_what_the_fund_says_is_told(answer: Resolution, reason: Reason, detail: str) -> None:
+    bench = Bench(QrForm.ONLINE)
+    bench.answer = answer
+    verdict = bench.scan()
+    assert verdict.reasons == (reason,)
+    assert verdict.details[reason.value] == detail

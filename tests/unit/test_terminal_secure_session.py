@@ -95,6 +95,22 @@ def test_every_length_around_the_limits(card: FakeCard, size: int, extended: boo
     assert response == ResponseApdu(data, 0x9000)
 
 
+def test_extended_lengths_are_three_bytes_under_the_mac(card: FakeCard) -> None:
+    session = open_a(card)
+    card._answer = lambda command: (bytes(1000), 0x9000)  # type: ignore[method-assign]
+    assert len(session.transmit(CommandApdu(0x00, 0xB0, 0x81, 0x00, le=65536)).data) == 1000
+    assert card.commands[-1].extended
+    assert [command.ins for command in card.commands].count(0xC0) == 0
+
+
+def test_le_is_asked_for_where_the_command_has_none(card: FakeCard) -> None:
+    for extended in (True, False):
+        card.connect()
+        session = open_a(card, extended)
+        assert session.transmit(VERIFY) == ResponseApdu(b"", 0x9000)
+        assert card.commands[-1].le == 256
+
+
 def test_a_status_word_that_refuses_does_not_end_the_session(card: FakeCard) -> None:
     session = open_a(card)
     assert session.transmit(CommandApdu(0x00, 0x70, 0x00, 0x00)).sw == 0x6D00
@@ -189,7 +205,13 @@ def messaging() -> SecureMessaging:
 
 
 @pytest.mark.parametrize(
-    ("plain", "length"), [(b"\x00" * 16, 16), (b"\x81" * 16, 16), (b"\x80" + bytes(31), 32)]
+    ("plain", "length"),
+    [
+        (bytes(16), 16),
+        (b"\x81" * 16, 16),
+        (b"\x80" + bytes(31), 32),
+        (b"A" * 15 + b"\x80" + bytes(16), 32),
+    ],
 )
 def test_wrong_padding_under_a_right_mac(card: FakeCard, plain: bytes, length: int) -> None:
     from terminal_fake_card import aes, cbc, cmac
