@@ -130,7 +130,7 @@ def test_damaged_page_is_refused(tmp_path: Path) -> None:
     for page in range(1, len(content) // 4096):
         content[page * 4096 : page * 4096 + 64] = b"\xff" * 64
     path.write_bytes(content)
-    with pytest.raises(FundFileError, match="damaged|cannot be used") as error:
+    with pytest.raises(FundFileError, match=r"damaged|cannot be used") as error:
         Fund.open(path, clock, os.urandom)
     one_line(error, path)
 
