@@ -23,17 +23,9 @@ from types import TracebackType
 from typing import IO, Protocol
 
 from card_formats.core import FormatError
-from card_formats.pcsclite import (
-    PCSCD_HEADER,
-    PCSCD_READERS,
-    PCSCD_VERSION,
-    READERS_SIZE,
-    PcscdCommand,
-    PcscdHeader,
-    PcscdReader,
-    PcscdVersion,
-)
+from card_formats.pcsclite import PcscdReader
 from firmware_sim.reader import pcscd_launcher
+from firmware_sim.reader.pcscd_client import ask_for_readers
 from firmware_sim.reader.pcscd_entry import ReaderEntry
 
 SOCKET_VARIABLE = "PCSCLITE_CSOCK_NAME"
@@ -42,7 +34,6 @@ _LONGEST_SOCKET_PATH = 107
 _PROGRAM_PATH = "/usr/sbin:/usr/local/sbin:/sbin"
 _LOG_TAIL = 2000
 _STOP_SECONDS = 5.0
-_ANSWER_SECONDS = 2.0
 _LOOK_AGAIN = 0.02
 
 
@@ -236,7 +227,7 @@ class PrivatePcscd:
             PcscdError: it does not answer.
         """
         try:
-            return _ask_for_readers(str(self.socket_path))
+            return ask_for_readers(str(self.socket_path))
         except (OSError, FormatError) as error:
             raise PcscdError(f"pcscd does not answer: {error}") from None
 
@@ -372,31 +363,3 @@ def _launched(
         pass_fds=handles,
         start_new_session=True,
     )
-
-
-def _ask_for_readers(path: str) -> list[PcscdReader]:
-    version = PcscdVersion(4, 4)
-    while True:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(_ANSWER_SECONDS)
-            client.connect(path)
-            body = PCSCD_VERSION.build(version)
-            client.sendall(PCSCD_HEADER.build(PcscdHeader(len(body), PcscdCommand.VERSION)) + body)
-            answer = PCSCD_VERSION.parse(_receive(client, len(body)))
-            theirs = PcscdVersion(answer.major, answer.minor)
-            if answer.result and theirs != version:
-                version = theirs
-                continue
-            client.sendall(PCSCD_HEADER.build(PcscdHeader(0, PcscdCommand.GET_READERS_STATE)))
-            readers = PCSCD_READERS.parse(_receive(client, READERS_SIZE))
-            return [reader for reader in readers if reader.name]
-
-
-def _receive(client: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        part = client.recv(size - len(data))
-        if not part:
-            raise ConnectionError("it closed the connection")
-        data += part
-    return data

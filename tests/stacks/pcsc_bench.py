@@ -117,3 +117,37 @@ def read(size: int, extended: bool = False) -> tuple[bytes, bytes]:
     """A READ BINARY command of ``size`` bytes, and the response due."""
     command = CommandApdu(0, 0xB0, 0, 0, le=size, extended=extended)
     return COMMAND_APDU.build(command), FILE[:size] + b"\x90\x00"
+
+
+def main() -> None:
+    """Print the median time of READ BINARY of 10 bytes over each stack."""
+    import statistics
+    import time
+
+    from firmware_sim.reader.serial import SerialReader
+    from firmware_sim.reader.vpcd import VpcdReader
+
+    switch = PcscdSwitch()
+    serial, virtual = SerialReader("GemPCTwin"), VpcdReader()
+    kinds = {
+        "serial T=1": (serial, icc(1)),
+        "serial T=0": (serial, icc(0)),
+        "vpcd, bare card": (virtual, BenchCard()),
+        "vpcd, T=0": (virtual, icc(0)),
+    }
+    for kind, (reader, card) in kinds.items():
+        reader.insert(card)
+        with plugged(switch, reader), connected(reader.url()) as session:
+            times = []
+            for size in [10] * 3000:
+                began = time.perf_counter()
+                session.transmit(read(size)[0])
+                times.append(time.perf_counter() - began)
+        print(f"{kind:16} {statistics.median(times) * 1000:.3f} ms")
+    serial.close()
+    virtual.close()
+    switch.close()
+
+
+if __name__ == "__main__":
+    main()

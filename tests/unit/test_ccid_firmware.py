@@ -7,15 +7,14 @@ import time
 from collections.abc import Iterable
 
 import pytest
+from ccid_host import T1, Host, extended, short
 
 from card_formats.atr import ATR
 from card_formats.ccid import (
     CCID_ANSWER,
     CCID_COMMAND,
     AnswerType,
-    CcidAnswer,
     CcidCommand,
-    Chain,
     CommandStatus,
     CommandType,
     IccStatus,
@@ -23,55 +22,9 @@ from card_formats.ccid import (
 )
 from firmware_sim.link.echo import EchoCard
 from firmware_sim.link.icc import Icc, IccConfig
-from firmware_sim.link.picc import Picc, PiccConfig
+from firmware_sim.link.picc import Picc
 from firmware_sim.reader.ccid_config import CcidConfig, Level
-from firmware_sim.reader.ccid_firmware import BARE_UID, CcidFirmware
-
-OK = b"\x90\x00"
-T1 = bytes.fromhex("1110004500FE00")
-
-
-class Host:
-    """Sends messages with growing sequence numbers."""
-
-    def __init__(self, config: CcidConfig | None = None, card: object = None) -> None:
-        self.firmware = CcidFirmware(config)
-        self.seq = 0
-        if card is not None:
-            self.firmware.insert(card)  # type: ignore[arg-type]
-
-    def all(
-        self, kind: int, data: bytes = b"", slot: int = 0, parameter: int = 0, level: int = 0
-    ) -> list[CcidAnswer]:
-        self.seq = (self.seq + 1) & 0xFF
-        message = CCID_COMMAND.build(CcidCommand(kind, slot, self.seq, data, parameter, level))
-        answers = [CCID_ANSWER.parse(raw) for raw in self.firmware.handle(message)]
-        assert {answer.seq for answer in answers} == {self.seq}
-        assert {answer.slot for answer in answers} == {slot}
-        return answers
-
-    def send(self, kind: int, data: bytes = b"", **more: int) -> CcidAnswer:
-        return self.all(kind, data, **more)[-1]
-
-    def on(self, slot: int = 0) -> bytes:
-        answer = self.send(CommandType.ICC_POWER_ON, slot=slot)
-        assert (answer.icc, answer.command) == (IccStatus.ACTIVE, CommandStatus.OK)
-        return answer.data
-
-    def apdu(self, command: bytes) -> bytes:
-        answer = self.send(CommandType.XFR_BLOCK, command)
-        assert answer.command == CommandStatus.OK, answer
-        return answer.data
-
-
-def short(card: object = None) -> Host:
-    return Host(CcidConfig(level=Level.SHORT_APDU), card or EchoCard())
-
-
-def extended(max_message: int | None = None, card: object = None) -> Host:
-    config = CcidConfig(level=Level.EXTENDED_APDU, contactless=True, max_message=max_message)
-    return Host(config, card or EchoCard(b"hist"))
-
+from firmware_sim.reader.ccid_firmware import CcidFirmware
 
 # --- slots and power ------------------------------------------------------------------------
 
@@ -231,135 +184,6 @@ def test_a_card_that_tears_itself_off_leaves_the_slot(level: Level) -> None:
     assert host.send(CommandType.XFR_BLOCK, bytes.fromhex(block)).command == CommandStatus.FAILED
     assert host.firmware.card_present() is False
     assert host.send(CommandType.GET_SLOT_STATUS).icc == IccStatus.ABSENT
-
-
-# --- APDU levels -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("protocols", [(0,), (1,)], ids=["T=0", "T=1"])
-@pytest.mark.parametrize("size", [1, 100, 255])
-def test_short_commands(protocols: tuple[int, ...], size: int) -> None:
-    host = short(Icc(EchoCard(), IccConfig(protocols)))
-    host.on()
-    data = bytes(size)
-    assert host.apdu(bytes.fromhex("00EC0000") + bytes([size]) + data + b"\0") == data + OK
-
-
-def test_the_reader_negotiates_the_protocol_itself() -> None:
-    icc = Icc(EchoCard(), IccConfig((0, 1)))
-    host = short(icc)
-    host.on()
-    host.send(CommandType.SET_PARAMETERS, T1, parameter=1)
-    assert icc.protocol == 1
-    assert host.apdu(bytes.fromhex("00EE000300")).hex() == "0001029000"
-    refused = short(Icc(EchoCard(), IccConfig((0,))))
-    refused.on()
-    answer = refused.send(CommandType.SET_PARAMETERS, T1, parameter=1)
-    assert answer.error == SlotError.ICC_PROTOCOL_NOT_SUPPORTED
-
-
-def test_short_reader_refuses_what_is_longer_than_its_messages() -> None:
-    host = short()
-    host.on()
-    answer = host.send(CommandType.XFR_BLOCK, bytes.fromhex("00EC0000000200") + bytes(512))
-    assert answer.error == SlotError.BAD_LENGTH
-
-
-def _command(size: int) -> bytes:
-    return bytes.fromhex("00EC000000") + size.to_bytes(2, "big") + bytes(size) + b"\0\0"
-
-
-@pytest.mark.parametrize("size", [1, 255, 5000, 65_000])
-def test_extended_commands_in_one_message(size: int) -> None:
-    host = extended()
-    host.on()
-    assert host.apdu(_command(size)) == bytes(size) + OK
-
-
-def test_extended_commands_in_a_chain_of_messages() -> None:
-    host = extended(max_message=271)
-    host.on()
-    command = _command(1000)
-    parts = [command[n : n + 261] for n in range(0, len(command), 261)]
-    levels = [Chain.BEGINS, Chain.CONTINUES, Chain.CONTINUES, Chain.ENDS]
-    for part, level in zip(parts[:-1], levels[:-1], strict=True):
-        answer = host.send(CommandType.XFR_BLOCK, part, level=level)
-        assert (answer.data, answer.specific) == (b"", Chain.EMPTY)
-    answer = host.send(CommandType.XFR_BLOCK, parts[-1], level=Chain.ENDS)
-    response, chain = answer.data, [answer.specific]
-    while chain[-1] not in (Chain.WHOLE, Chain.ENDS):
-        answer = host.send(CommandType.XFR_BLOCK, level=Chain.EMPTY)
-        response += answer.data
-        chain.append(answer.specific)
-    assert response == bytes(1000) + OK
-    assert chain == [Chain.BEGINS, Chain.CONTINUES, Chain.CONTINUES, Chain.ENDS]
-
-
-def test_level_that_means_nothing() -> None:
-    host = extended()
-    host.on()
-    assert host.send(CommandType.XFR_BLOCK, b"abcd", level=7).error == SlotError.BAD_LEVEL
-
-
-# --- contactless -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("uid", ["08112233", "04112233445566", "04112233445566778899"])
-def test_contactless_card_over_its_antenna(uid: str) -> None:
-    card = EchoCard(b"hist")
-    host = extended(card=Picc(card, PiccConfig(uid=bytes.fromhex(uid))))
-    assert host.on().startswith(bytes.fromhex("3B848001") + b"hist")
-    assert host.apdu(bytes.fromhex("FFCA000000")).hex() == uid + "9000"
-    assert host.apdu(bytes.fromhex("FFCA010000")) == b"hist" + OK
-    assert host.apdu(_command(3000)) == bytes(3000) + OK
-    assert host.apdu(bytes.fromhex("00EE00000001F4")) == OK
-    host.send(CommandType.ICC_POWER_OFF)
-    assert not card.powered
-
-
-@pytest.mark.parametrize(
-    ("command", "response"),
-    [
-        ("FFCA000000", BARE_UID.hex() + "9000"),
-        ("FFCA000004", BARE_UID.hex() + "9000"),
-        ("FFCA000003", "6c04"),
-        ("FFCA000008", BARE_UID.hex() + "6282"),
-        ("FFCA0000", "6700"),
-        ("FFCA020000", "6a81"),
-        ("FFB0000000", "6a81"),
-    ],
-)
-def test_pseudo_commands_are_answered_by_the_reader(command: str, response: str) -> None:
-    card = EchoCard()
-    host = extended(card=card)
-    host.on()
-    assert host.apdu(bytes.fromhex(command)).hex() == response
-    assert card.commands == []
-
-
-def test_a_contact_card_gets_them_itself() -> None:
-    host = short()
-    host.on()
-    assert host.apdu(bytes.fromhex("FFCA000000")).hex() == "6d00"
-
-
-def test_contactless_card_that_leaves_is_gone_and_one_that_is_mute_is_not() -> None:
-    card = EchoCard()
-    picc = Picc(card)
-    host = extended(card=picc)
-    host.on()
-    card.failure = TimeoutError()
-    assert host.send(CommandType.XFR_BLOCK, b"\0\xee\0\0").error == SlotError.ICC_MUTE
-    assert host.firmware.card_present()
-    host.on()
-    picc.remove()
-    assert host.send(CommandType.XFR_BLOCK, b"\0\xee\0\0").error == SlotError.ICC_MUTE
-    assert not host.firmware.card_present()
-
-
-def test_no_contactless_card_behind_blocks() -> None:
-    with pytest.raises(ValueError, match="TPDU"):
-        CcidFirmware().insert(Picc(EchoCard()))
 
 
 # --- in mid-command, and faults --------------------------------------------------------------

@@ -155,3 +155,14 @@ def test_a_picture_without_a_code_is_one_line(
 def test_an_unknown_option_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--no-such-option"]) == ExitCode.USAGE
     assert "--no-such-option" in capsys.readouterr().err
+
+
+def test_exit_codes_are_those_of_the_campaign() -> None:
+    from conformance.exit_codes import ExitCode as CampaignExitCode
+
+    assert [int(code) for code in CampaignExitCode] == [
+        ExitCode.OK,
+        ExitCode.REFUSED,
+        ExitCode.USAGE,
+        ExitCode.INCOMPLETE,
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from phone_world import CODE, DAY, World
@@ -23,7 +24,7 @@ from firmware_sim.fund import pki
 from firmware_sim.phone.phone import Phone
 
 
-def resigned(phone: Phone, text: str, **changes: object) -> str:
+def resigned(phone: Phone, text: str, **changes: Any) -> str:
     """The token with another header, signed anew by the phone."""
     token = from_text(text)
     token = dataclasses.replace(token, header=dataclasses.replace(token.header, **changes))

@@ -94,18 +94,8 @@ def test_rights_follow_the_year() -> None:
 
 
 def test_names_are_plainly_synthetic() -> None:
-    marks = [
-        "EXEMPLE",
-        "ESSAI",
-        "FICTIF",
-        "SPÉCIMEN",
-        "MODÈLE",
-        "PROVISOIRE",
-        "SANS-",
-        "VOISIN-FICTIF",
-        "ÉÈÊË",
-    ]
-    assert some(lambda p: not any(mark in p.surname for mark in marks)) == []
+    marks = r"EXEMPLE|ESSAI|FICTIF|SPÉCIMEN|MODÈLE|PROVISOIRE|SANS-|ÉÈÊË"
+    assert some(lambda p: not re.search(marks, p.surname)) == []
 
 
 def test_eight_pilot_funds_and_the_test_caisse() -> None:

@@ -129,7 +129,7 @@ def test_try_is_spent_before_the_comparison() -> None:
     world = World()
     phone = world.enrol()
 
-    def tear(*_: object) -> bool:
+    def tear(given: str, expected: str) -> bool:
         raise RuntimeError("the power failed")
 
     phone.code.matches = tear  # type: ignore[method-assign]

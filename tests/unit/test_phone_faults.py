@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,7 @@ from card_formats.data_objects import (
 from card_formats.grant import ALL_ROLES, GRANT, DelegationGrant, delegator_input
 from card_formats.opposition_list import OPPOSITION_LIST
 from card_formats.profile_ecv_sim_1 import OID_KEY_PURPOSE, Fid, Role
-from card_formats.qr_token import QrForm, QrHeader, device_input, from_text
+from card_formats.qr_token import QrForm, QrHeader, device_input, from_text, to_text
 from firmware_sim.faults import FAULTS, Fault
 from firmware_sim.fund import pki
 from firmware_sim.fund.errors import FundRefusal
@@ -122,8 +123,6 @@ def qr_resolved_late(w: World) -> Any:
 
 
 def qr_resolved_unsigned(w: World) -> Any:
-    from card_formats.qr_token import to_text
-
     token = from_text(w.enrol().show_qr(CODE))
     return w.fund.resolve_qr(
         to_text(dataclasses.replace(token, device_signature=bytes(64)))
@@ -175,8 +174,6 @@ def files(w: World) -> Any:
     phone = w.enrol()
     seen = []
     for entry in phone.state.card.entries.values():
-        import hashlib
-
         signature = FILE_SIGNATURE.parse(entry.files[Fid.SIGNATURE])
         seen.append(
             (
@@ -217,7 +214,7 @@ def used_keys(w: World) -> Any:
 
 def tap(w: World) -> Any:
     phone = w.enrol()
-    seen = [phone.take_typed_code()]
+    seen: list[Any] = [phone.take_typed_code()]
     phone.enter_code(CODE)
     seen += [phone.take_typed_code(), phone.take_typed_code()]
     phone.ask_for_code()

@@ -166,6 +166,8 @@ def mutants(
         output.print_json({"mutants": [result.as_data() for result in results]})
     else:
         _print_mutants(results)
+        if not ids:
+            _print_unproved(results)
     raise typer.Exit(ExitCode.REFUSED if survivors else ExitCode.OK)
 
 
@@ -192,6 +194,16 @@ def _print_mutants(results: list[MutantResult]) -> None:
                 output.console.print(
                     f"  {result.fault.id} on {name}: {found.verdict.value} {_plain(found.reason)}"
                 )
+
+
+def _print_unproved(results: list[MutantResult]) -> None:
+    from conformance.mutants import unproved
+    from conformance.purposes import load_purposes
+
+    if names := unproved(results, list(load_purposes())):
+        output.console.print(
+            f"{len(names)} purposes are not proved by a mutant yet: {', '.join(names)}"
+        )
 
 
 def catalogue(as_json: JsonOption = False) -> None:
