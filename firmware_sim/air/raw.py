@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -136,7 +137,15 @@ class RawDongle:
             except self._nfc_clf.TransmissionError:
                 appearance.stats.transmission_errors += 1
                 frame = None
+            except OSError as error:
+                # The chip was late with its acknowledgement. The answer may be lost: the reader
+                # then asks again, and the card repeats it.
+                self._failures += 1
+                if error.errno != errno.EIO or self._failures >= _PATIENCE_WITH_DEVICE:
+                    raise
+                frame = None
             if frame:
+                self._failures = 0
                 return bytes(frame)
             data = None  # said once already
         return None

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from nfc_bench import SIZES, count, echo, pattern
 
+from card_formats.pn532_frame import PN532_FRAME, Ack
 from firmware_sim.air import AirCard, DongleUnavailable
 from firmware_sim.air.nfcpy import open_dongle
 from firmware_sim.link.echo import INS_SLOW_ECHO, EchoCard
@@ -252,6 +253,27 @@ def test_a_chip_in_between_commands_does_not_lose_the_reader(bench: Callable[...
         threading.Event().wait(pause)
         assert session.transmit(echo(b"abc")) == b"abc\x90\x00"
     assert item.air.stats.activations == 1
+
+
+def test_a_chip_late_with_its_acknowledgement_does_not_end_the_session(
+    bench: Callable[..., Bench],
+) -> None:
+    item = bench("raw")
+    session = item.reader.connect(SEEN_WITHIN)
+    lost: list[bytes] = []
+
+    def lose(encoded: bytes) -> bytes:
+        if encoded == PN532_FRAME.build(Ack()) and not lost:
+            lost.append(encoded)
+            return b""
+        return encoded
+
+    item.chips[0].faults.sent = lose
+    for _ in range(3):
+        assert session.transmit(echo(b"abc")) == b"abc\x90\x00"
+    assert len(lost) == 1
+    assert item.air.stats.activations == 1
+    assert len(item.card.commands) == 3, "a command ran twice"
 
 
 def _until(condition: Callable[[], bool], seconds: float = 5.0) -> None:

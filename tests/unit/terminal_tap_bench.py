@@ -227,3 +227,29 @@ def forged_files(bench: Bench) -> None:
 
 def rights_end(until: datetime.date) -> Callable[[Bench], None]:
     return lambda bench: resign(bench, rights=RIGHTS.build(rights(until)))
+
+
+def answer_plain(bench: Bench, ins: int, answer: Callable[[], tuple[bytes, int]]) -> None:
+    """Answer an instruction otherwise once the session is open."""
+    card = bench.card
+    original = card._answer
+
+    def bent(command: CommandApdu) -> tuple[bytes, int]:
+        if command.ins == ins and card._session is not None:
+            return answer()
+        return original(command)
+
+    card._answer = bent  # type: ignore[method-assign]
+
+
+def forget_code(bench: Bench) -> tuple[bytes, int]:
+    """The code was lost, by too long a pause for one."""
+    bench.card.last_refusal = RefusalReason.CODE_NEEDED
+    return b"", 0x6982
+
+
+def oppose_now(bench: Bench) -> tuple[bytes, int]:
+    """The phone learnt in mid-session that its card is opposed."""
+    set_status(bench, state=LifeCycle.OPPOSED)
+    bench.card.last_refusal = RefusalReason.OPPOSED
+    return b"", 0x6982

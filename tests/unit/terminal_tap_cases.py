@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Callable
 
@@ -27,6 +28,7 @@ from terminal_tap_bench import (
     STRANGERS,
     Bench,
     agreement,
+    answer_plain,
     bend,
     broken_file,
     card_says_delegation,
@@ -36,9 +38,11 @@ from terminal_tap_bench import (
     flip_answer,
     foreign_signature,
     forged_files,
+    forget_code,
     future_card,
     issue,
     oppose,
+    oppose_now,
     overcovered_files,
     raise_on,
     regrant,
@@ -88,6 +92,11 @@ CASES: dict[str, tuple[Callable[[Bench], object], set[Reason]]] = {
     "another card": (bend(select_sw=0x6A82), {R.NOT_AN_E_CARTE}),
     "class refused": (bend(select_sw=0x6E00), {R.NOT_AN_E_CARTE}),
     "not our FCI": (bend(mutate_wire=flip_answer(0xA4)), {R.NOT_AN_E_CARTE}),
+    "warning with an FCI": (bend(select_sw=0x6300), {R.NOT_AN_E_CARTE}),
+    "another application": (
+        lambda b: setattr(b.card, "fci", dataclasses.replace(b.card.fci, aid=bytes(8))),
+        {R.NOT_AN_E_CARTE},
+    ),
     "another profile": (
         lambda b: set_proprietary(b, version=ProfileVersion(2, 0)),
         {R.NOT_AN_E_CARTE},
@@ -155,6 +164,27 @@ CASES: dict[str, tuple[Callable[[Bench], object], set[Reason]]] = {
     ),
     "VERIFY refused": (bend(refuse={0x20: 0x6984}), {R.REFUSED_BY_CARD}),
     # data
+    "status refused": (
+        lambda b: answer_plain(b, 0xCA, lambda: (b"", 0x6A82)),
+        {R.REFUSED_BY_CARD},
+    ),
+    "status malformed": (
+        lambda b: answer_plain(b, 0xCA, lambda: (b"\x80\x01", 0x9000)),
+        {R.COMMUNICATION_FAULT},
+    ),
+    "code forgotten": (
+        lambda b: answer_plain(b, 0xB0, lambda: forget_code(b)),
+        {R.CODE_NEEDED},
+    ),
+    "opposed in mid-session": (
+        lambda b: answer_plain(b, 0xB0, lambda: oppose_now(b)),
+        {R.OPPOSED},
+    ),
+    "wallet malformed": (
+        lambda b: answer_plain(b, 0xB0, lambda: (b"\xe0\x05", 0x9000)),
+        {R.TAMPERED_DATA},
+    ),
+    "own card is not the first": (lambda b: set_wallet(b, 1, index=4), {R.TAMPERED_DATA}),
     "tampered file": (tampered_file, {R.TAMPERED_DATA}),
     "broken file": (broken_file, {R.TAMPERED_DATA}),
     "file signature forged": (forged_files, {R.BAD_FUND_SIGNATURE}),

@@ -149,10 +149,12 @@ def test_tries_left_are_told(bench: Bench) -> None:
     assert "2 tries left" in verdict.details["code_wrong"]
 
 
-def test_a_malformed_code_costs_no_try(bench: Bench) -> None:
-    bench.tap["code"] = "12"
-    bench.run()
+@pytest.mark.parametrize("code", ["", "12", "123", "123456789", "12345a", "２４６８０１"])
+def test_a_malformed_code_is_not_sent(bench: Bench, code: str) -> None:
+    bench.tap["code"] = code
+    assert "nothing was sent" in bench.run().details["code_wrong"]
     assert bench.card.tries == 3
+    assert all(command.ins != 0x20 for command in bench.card.plain)
 
 
 def test_only_what_is_needed_is_read(bench: Bench) -> None:
@@ -255,6 +257,13 @@ def test_a_presence_token_apart_from_its_tap(bench: Bench) -> None:
         return Terminal(kit, clock=lambda: now).verify_presence(encoded, **(wanted | changes))
 
     assert judge(NOW + 1200).accepted
+    strict = Terminal(kit, clock=lambda: NOW, mode="production")
+    refused = strict.verify_presence(
+        encoded, challenge=token.challenge, certificates=bench.card.certificates
+    )
+    assert refused.reasons == (Reason.TEST_CARD,)
+    unreadable = judge(NOW, certificates=b"\x30\x05abc")
+    assert "cannot be read" in unreadable.details["unknown_issuer"]
     assert judge(NOW + 1201).reasons == (Reason.OBSOLETE,)
     assert judge(NOW, challenge=bytes(16)).reasons == (Reason.REPLAYED,)
     assert judge(NOW, entry_serial=CHILD).reasons == (Reason.CARD_SUBSTITUTED,)
@@ -328,3 +337,25 @@ def test_several_sentences_for_one_reason_are_all_there(bench: Bench) -> None:
     assert verdict.reasons == (Reason.OPPOSED,)
     assert "the card is opposed" in verdict.details["opposed"]
     assert "the phone's own card is opposed" in verdict.details["opposed"]
+
+
+def test_expired_by_its_status_without_a_token(bench: Bench) -> None:
+    set_status(bench, expired=True)
+    bench.tap["presence"] = False
+    assert bench.run().reasons == (Reason.EXPIRED,)
+
+
+def test_the_last_day_of_the_phones_own_card_counts(bench: Bench) -> None:
+    set_entry(bench, 2)
+    set_wallet(bench, 1, valid_until=TODAY)
+    assert bench.run().accepted
+
+
+def test_a_forgotten_code_is_not_for_the_phone_to_ask(bench: Bench) -> None:
+    CASES["code forgotten"][0](bench)
+    assert "phone" not in bench.run().details["code_needed"]
+
+
+def test_the_answer_of_another_card_is_told(bench: Bench) -> None:
+    bench.card.select_sw = 0x6A82
+    assert "6A82" in bench.run().details["not_an_e_carte"]

@@ -77,6 +77,12 @@ def test_the_issuing_ca_may_come_from_the_card() -> None:
     assert check(certificate, chain[::-1])
 
 
+def test_constraints_that_allow_the_path() -> None:
+    assert check(*under(1, path_length=0))
+    assert check(*under(2, path_length=1))
+    assert check(leaf(ca=None))
+
+
 def test_a_wrong_ca_of_the_same_name_does_not_hide_the_right_one() -> None:
     twin = FakeFund().issuing.certificate
     assert check(leaf(), [twin])
