@@ -92,7 +92,9 @@ def run_mutants(
     """
     table = load_table()
     if unknown := sorted(set(only) - set(table)):
-        raise MutantError(f"{', '.join(unknown)}: no such mutant; `vitale-bench mutants` names them all")
+        raise MutantError(
+            f"{', '.join(unknown)}: no such mutant; `vitale-bench mutants` names them all"
+        )
     chosen = {name: claims for name, claims in table.items() if not only or name in only}
     purposes = load_purposes()
     devices: dict[str, Device] = {}

@@ -95,8 +95,8 @@ class FileStore:
     are in the clear, with mode 0600: nothing here is real.
 
     Attributes:
-        step: called with the name of each point of a save: "write", "temporary",
-            "synced", "replaced", "written"; a test of crashes may not return.
+        step: called with the name of each point of a save: "write", "opened",
+            "filled", "synced", "replaced", "written"; a test of crashes may not return.
     """
 
     def __init__(self, path: Path, step: Step = _no_step) -> None:
@@ -122,9 +122,10 @@ class FileStore:
             self.step("write")
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "wb") as file:
+                self.step("opened")
                 file.write(content)
                 file.flush()
-                self.step("temporary")
+                self.step("filled")
                 os.fsync(file.fileno())
             self.step("synced")
             os.replace(temporary, self.path)

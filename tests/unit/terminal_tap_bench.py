@@ -28,6 +28,7 @@ from card_formats.opposition_list import Status
 from card_formats.profile_ecv_sim_1 import (
     Fid,
     KeyPurpose,
+    LifeCycle,
     RefusalReason,
 )
 from reader_drivers.terminal.errors import OppositionError
@@ -88,8 +89,8 @@ def set_proprietary(bench: Bench, **changes: Any) -> None:
     bench.card.fci = dataclasses.replace(bench.card.fci, proprietary=changed)
 
 
-def set_wallet(bench: Bench, index: int, **changes: Any) -> None:
-    bench.card.wallet[index - 1] = dataclasses.replace(bench.card.wallet[index - 1], **changes)
+def set_wallet(bench: Bench, number: int, /, **changes: Any) -> None:
+    bench.card.wallet[number - 1] = dataclasses.replace(bench.card.wallet[number - 1], **changes)
 
 
 def regrant(bench: Bench, **changes: Any) -> None:

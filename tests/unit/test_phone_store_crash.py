@@ -23,9 +23,9 @@ from firmware_sim.phone.state import PhoneState
 from firmware_sim.phone.store import FileStore
 
 CODE = "135790"
-SAVES, STATEMENTS = 14, 100
-"""A round of acts saves the phone and runs statements of the fund at least so often."""
-PHONE_POINTS = 5
+SAVES, STATEMENTS = 12, 74
+"""A round of acts saves the phone and runs statements of the fund so often."""
+PHONE_POINTS = 6
 """Points of one save of the phone."""
 
 
@@ -79,6 +79,12 @@ class Scene:
         cents = {one.lines[0].cents for one in fund.receipts(phone.serial)}
         assert {int(value) for value in self.said("done", "receipt")} <= cents
         assert phone.state.updated_at >= self.last("done", "update")
+        # No act was done by halves: every place in the list belongs to somebody.
+        (places,) = fund.store.execute("SELECT count(*) FROM statuses")
+        (owners,) = fund.store.execute(
+            "SELECT (SELECT count(*) FROM cards) + (SELECT count(*) FROM grants)"
+        )
+        assert places == owners
         # And the phone goes on.
         phone.unlock()
         phone.update()
