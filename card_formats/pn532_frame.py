@@ -333,6 +333,7 @@ class _CommandAdapter(Adapter):  # type: ignore[misc]
     def __init__(self, cls: type[Any], tfi: bytes, offset: int) -> None:
         super().__init__(Struct(Const(tfi), "code" / Int8ub, "data" / GreedyBytes))
         self.cls = cls
+        self.names = [field.name for field in dataclasses.fields(cls)]
         self.offset = offset
 
     def _decode(self, obj: Any, context: Any, path: str) -> Any:
@@ -343,7 +344,7 @@ class _CommandAdapter(Adapter):  # type: ignore[misc]
     def _encode(self, obj: Any, context: Any, path: str) -> Any:
         if not isinstance(obj, self.cls):
             raise refuse(f"expected {self.cls.__name__}, got {type(obj).__name__}", path)
-        code, data = dataclasses.astuple(obj)
+        code, data = (getattr(obj, name) for name in self.names)
         return {"code": code + self.offset, "data": data}
 
 

@@ -114,8 +114,8 @@ class PtyPort:
     def close(self) -> None:
         """Pull the plug: programs that hold the port see it die. Harmless when called twice.
 
-        A thread inside :meth:`read` must be joined before its numbers are given out again:
-        call :meth:`shut_down` first, then this.
+        Where another thread reads, call :meth:`shut_down` and join it first: the file descriptors
+        given back here may at once be somebody else's.
         """
         self.shut_down()
         with self._closing:

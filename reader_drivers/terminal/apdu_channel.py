@@ -126,6 +126,8 @@ class ApduChannel:
             raise CommunicationFault(f"the card answered {len(raw)} byte(s): {error}") from None
         if response.sw1 >> 4 not in (6, 9) or response.sw1 == 0x60:
             raise CommunicationFault(f"the card answered {meaning(response.sw)}")
+        if response.sw1 == 0x6C and response.data:
+            raise CommunicationFault("the card refuses Le (6Cxx) and answers data all the same")
         if len(response.data) > (command.le or 0):
             raise CommunicationFault(
                 f"the card answered {len(response.data)} bytes to a command that asked for at "

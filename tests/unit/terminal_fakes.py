@@ -126,6 +126,7 @@ def certify(
     ends: float = NOW + 365 * DAY,
     path_length: int | None = None,
     critical: str | None = None,
+    usage: x509.KeyUsage | None = None,
     digest: Any = None,
 ) -> x509.Certificate:
     """An X.509 certificate as in profile 3; every rule of it can be bent by an argument."""
@@ -140,6 +141,8 @@ def certify(
     )
     if ca is not None:
         builder = builder.add_extension(x509.BasicConstraints(ca, path_length), critical=True)
+    if usage is not None:
+        builder = builder.add_extension(usage, critical=True)
     values = {
         "2.999.250.1.1": None if role is None else encode(0x02, bytes([role])),
         "2.999.250.1.2": None if serial is None else encode(0x04, serial),

@@ -151,6 +151,11 @@ def test_wrong_le_twice_is_a_fault(exchanges: list[tuple[str, str]]) -> None:
         run(Script(*exchanges), READ)
 
 
+def test_wrong_le_with_data_is_a_fault() -> None:
+    with pytest.raises(CommunicationFault, match="data all the same"):
+        run(Script(("00B0000000", "016C02")), READ)
+
+
 def test_a_card_that_announces_for_ever_without_data() -> None:
     session = Endless([bytes.fromhex("6110")])
     with pytest.raises(CommunicationFault, match="hands out none"):

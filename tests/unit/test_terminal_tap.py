@@ -43,6 +43,7 @@ from card_formats.presence_token import PRESENCE_TOKEN
 from card_formats.profile_ecv_sim_1 import (
     CodeState,
     Fid,
+    LifeCycle,
     Marker,
     Role,
 )
@@ -182,6 +183,7 @@ def test_a_stale_list_within_its_grace_is_a_warning(bench: Bench) -> None:
     verdict = bench.run()
     assert verdict.accepted
     assert verdict.warnings == (Reason.LIST_STALE,)
+    assert verdict.details["list_stale"] == "the opposition list is old: fetch one from the fund"
 
 
 def test_the_last_day_of_validity_and_rights_still_counts(bench: Bench) -> None:
@@ -337,6 +339,12 @@ def test_several_sentences_for_one_reason_are_all_there(bench: Bench) -> None:
     assert verdict.reasons == (Reason.OPPOSED,)
     assert "the card is opposed" in verdict.details["opposed"]
     assert "the phone's own card is opposed" in verdict.details["opposed"]
+
+
+def test_the_same_sentence_is_told_once(bench: Bench) -> None:
+    bench.card.select_sw = 0x6285
+    set_status(bench, state=LifeCycle.OPPOSED)
+    assert bench.run().details["opposed"] == "the card says that it is opposed"
 
 
 def test_expired_by_its_status_without_a_token(bench: Bench) -> None:

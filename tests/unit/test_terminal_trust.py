@@ -59,6 +59,23 @@ def under(depth: int, **bent: Any) -> tuple[x509.Certificate, list[x509.Certific
     return leaf(authorities[-1]), [a.certificate for a in authorities]
 
 
+def usage(*, sign_certificates: bool) -> x509.KeyUsage:
+    others = dict.fromkeys(
+        (
+            "content_commitment",
+            "key_encipherment",
+            "data_encipherment",
+            "key_agreement",
+            "encipher_only",
+            "decipher_only",
+        ),
+        False,
+    )
+    return x509.KeyUsage(
+        digital_signature=True, key_cert_sign=sign_certificates, crl_sign=True, **others
+    )
+
+
 def check(certificate: x509.Certificate, presented: Any = (), now: float = NOW) -> object:
     return TRUST.check(certificate, SIGNATURE, now, presented)
 
@@ -81,6 +98,7 @@ def test_constraints_that_allow_the_path() -> None:
     assert check(*under(1, path_length=0))
     assert check(*under(2, path_length=1))
     assert check(leaf(ca=None))
+    assert check(*under(1, usage=usage(sign_certificates=True)))
 
 
 def test_a_wrong_ca_of_the_same_name_does_not_hide_the_right_one() -> None:
@@ -117,6 +135,11 @@ BAD: dict[str, tuple[Callable[[], tuple[x509.Certificate, Any]], Reason, str]] =
     "a leaf as a CA": (lambda: under(1, ca=False), R.UNKNOWN_ISSUER, "is no CA"),
     "no basic constraints": (lambda: under(1, ca=None), R.UNKNOWN_ISSUER, "is no CA"),
     "path length": (lambda: under(2, path_length=0), R.UNKNOWN_ISSUER, "path length"),
+    "key usage": (
+        lambda: under(1, usage=usage(sign_certificates=False)),
+        R.UNKNOWN_ISSUER,
+        "key usage",
+    ),
     "too long a path": (lambda: under(4), R.UNKNOWN_ISSUER, "longer than 4"),
     "critical extension": (
         lambda: (leaf(critical="2.999.1"), ()),
