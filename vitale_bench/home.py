@@ -128,7 +128,7 @@ class Home:
             self._make(folder)
             kit_path.write_text(json.dumps(fund.terminal_kit(PROFESSIONAL, Role.PHARMACIST)))
             kit_path.chmod(0o600)
-        kit = TerminalKit.from_json(kit_path)
+        kit = TerminalKit.from_json(kit_path, now=time.time())
         opposition = OppositionStore(kit.trust, time.time)
         opposition.load(fund.opposition_list())
         return Terminal(

@@ -180,6 +180,25 @@ CASES: dict[str, tuple[Callable[[Bench], object], set[Reason]]] = {
         lambda b: answer_plain(b, 0xB0, lambda: oppose_now(b)),
         {R.OPPOSED},
     ),
+    "refused as opposed, by a card that says it is operational": (
+        lambda b: (
+            setattr(b.card, "last_refusal", RefusalReason.OPPOSED),
+            set_status(b, last_refusal=RefusalReason.OPPOSED),
+            answer_plain(b, 0xB0, lambda: (b"", 0x6982)),
+        ),
+        {R.REFUSED_BY_CARD},
+    ),
+    "signature refused without a reason": (
+        lambda b: answer_plain(b, 0x2A, lambda: (b"", 0x6985)),
+        {R.REFUSED_BY_CARD},
+    ),
+    "expired, and the grant too": (
+        lambda b: (
+            set_status(b, expired=True),
+            card_says_delegation(RefusalReason.DELEGATION_EXPIRED)(b),
+        ),
+        {R.EXPIRED, R.DELEGATION_EXPIRED},
+    ),
     "wallet malformed": (
         lambda b: answer_plain(b, 0xB0, lambda: (b"\xe0\x05", 0x9000)),
         {R.TAMPERED_DATA},

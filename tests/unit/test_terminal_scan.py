@@ -199,3 +199,8 @@ def test_what_the_fund_says_is_told(answer: Resolution, reason: Reason, detail: 
     verdict = bench.scan()
     assert verdict.reasons == (reason,)
     assert verdict.details[reason.value] == detail
+
+
+def test_the_card_that_was_expected_is_accepted(bench: Bench) -> None:
+    bench.expected_serial = OWN
+    assert bench.scan().accepted

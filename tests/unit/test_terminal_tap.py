@@ -367,3 +367,8 @@ def test_a_forgotten_code_is_not_for_the_phone_to_ask(bench: Bench) -> None:
 def test_the_answer_of_another_card_is_told(bench: Bench) -> None:
     bench.card.select_sw = 0x6A82
     assert "6A82" in bench.run().details["not_an_e_carte"]
+
+
+def test_the_card_that_was_expected_is_accepted(bench: Bench) -> None:
+    bench.tap["expected_serial"] = OWN
+    assert bench.run().accepted
