@@ -139,8 +139,6 @@ class TracingSession:
         self._session = session
         self._trace = trace
         self._closed = False
-        self.alter: Callable[[bytes], bytes] | None = None
-        """Changes a command on its way to the card: how a scenario plays the attacker."""
 
     @property
     def atr(self) -> bytes:
@@ -149,8 +147,6 @@ class TracingSession:
 
     def transmit(self, command: bytes) -> bytes:
         """Send one C-APDU, return the R-APDU; raises what the reader raises."""
-        if self.alter is not None:
-            command = self.alter(command)
         at = self._trace.now()
         try:
             response = self._session.transmit(command)
